@@ -1,0 +1,131 @@
+"""All settings, read once from the environment (and `.env`) where things are built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsInvalid
+
+_CONFIG = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+
+class DatabaseSettings(BaseSettings):
+    """Postgres: embedded in a folder by default, any server by URL."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="DATABASE_")
+
+    url: SecretStr | None = Field(
+        None, description="Server to use, as role parley_app. Empty: embedded Postgres."
+    )
+    admin_url: SecretStr | None = Field(
+        None, description="The same database as an owner that may migrate. Empty: only verify."
+    )
+    folder: Path = Field(
+        Path(".parley/postgres"), description="Data folder of the embedded Postgres."
+    )
+    pool_min_size: int = Field(2, ge=1, description="Connections kept open, per process.")
+    pool_max_size: int = Field(8, ge=2, description="Connections at most, per process.")
+    pool_timeout_seconds: float = Field(3.0, gt=0, description="Wait for a free connection.")
+
+
+class ModelSettings(BaseSettings):
+    """The model server: TGI by URL, the embedded extractive model without one."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="MODEL_")
+
+    url: str | None = Field(None, description="Base URL of the server. Empty: embedded server.")
+    api_key: SecretStr | None = Field(None, description="Bearer token for the server, if it asks.")
+    profile: Literal["tgi", "vllm", "llamacpp", "openai"] = Field(
+        "tgi", description="Which dialect the server speaks."
+    )
+    name: str = Field("tgi", description="Model name to send; TGI takes `tgi` for its base model.")
+    max_output_tokens: int = Field(512, ge=1, description="Tokens of one answer at most.")
+    connect_timeout_seconds: float = Field(5.0, gt=0, description="Until the connection stands.")
+    first_token_timeout_seconds: float = Field(60.0, gt=0, description="Until the first token.")
+    idle_timeout_seconds: float = Field(30.0, gt=0, description="Between two tokens.")
+
+
+class KnowledgeSettings(BaseSettings):
+    """Ingestion and retrieval."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="KNOWLEDGE_")
+
+    chunk_tokens: int = Field(200, ge=32, le=254, description="Tokens of a chunk at most.")
+    overlap_tokens: int = Field(30, ge=0, description="Tokens a chunk shares with the next.")
+    max_document_mb: int = Field(64, ge=1, description="Larger files are refused.")
+    passages: int = Field(5, ge=1, le=20, description="Passages put into the prompt.")
+    candidates: int = Field(100, ge=10, description="Candidates per retriever before fusion.")
+    embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: all cores.")
+
+
+class ApiSettings(BaseSettings):
+    """The HTTP service."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="API_")
+
+    host: str = Field("127.0.0.1", description="Loopback only, until there are accounts.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 picks a free one.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Larger requests get 413.")
+    heartbeat_seconds: float = Field(15.0, gt=0, description="SSE comment when nothing happens.")
+    drain_seconds: float = Field(20.0, ge=0, description="Running turns may finish at shutdown.")
+
+
+class RunSettings(BaseSettings):
+    """Limits of a turn and of its lease."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="RUN_")
+
+    lease_seconds: float = Field(8.0, gt=0, description="A run without heartbeat is taken over.")
+    heartbeat_seconds: float = Field(2.0, gt=0, description="Renewal of the leases.")
+    max_attempts: int = Field(3, ge=1, description="Then the run is given up.")
+    flush_seconds: float = Field(0.25, gt=0, description="Events are stored at least this often.")
+    max_seconds: float = Field(300.0, gt=0, description="Wall time of one turn (requirement A5).")
+    history_tokens: int = Field(2000, ge=0, description="Earlier messages in the prompt.")
+
+
+class LangfuseSettings(BaseSettings):
+    """Langfuse: traces are off without keys."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="LANGFUSE_")
+
+    public_key: str | None = Field(None, description="Project's public key.")
+    secret_key: SecretStr | None = Field(None, description="Project's secret key.")
+    base_url: str | None = Field(None, description="Server address; required with keys.")
+    environment: str = Field("default", description="Environment name shown in Langfuse.")
+    sample_rate: float = Field(1.0, ge=0, le=1, description="Share of turns traced.")
+
+
+class LogSettings(BaseSettings):
+    """Logs: one JSON object a line, never message text."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="LOG_")
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Threshold.")
+    format: Literal["json", "text"] = Field("text", description="json for machines.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, grouped by service."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+    langfuse: LangfuseSettings = Field(default_factory=LangfuseSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+def read() -> Settings:
+    """Return the settings of this process; raises SettingsInvalid naming each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{error.title}: {e['loc'][0]}: {e['msg']}" for e in error.errors()]
+        raise SettingsInvalid("; ".join(lines)) from error

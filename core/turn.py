@@ -1,0 +1,110 @@
+"""The words of a turn: what a passage, a citation and the state of the running turn are.
+
+Everything here is plain, serialisable data, because the state is checkpointed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, TypedDict
+
+
+class Intent(StrEnum):
+    """What the user wants from this turn (requirement A3)."""
+
+    SMALL_TALK = "small_talk"
+    KNOWLEDGE = "knowledge_question"
+    ACTION = "action"
+    FOLLOW_UP = "follow_up"
+    CLARIFY = "clarification_needed"
+    FEEDBACK = "feedback"
+    GOODBYE = "goodbye"
+    HANDOFF = "human_handoff"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+class Passage(TypedDict):
+    """A chunk of a document that a search found."""
+
+    chunk_id: int
+    document_id: str
+    uri: str  # where the document came from
+    title: str
+    section: str  # headings above the chunk, joined with " > "; "" when there are none
+    page: int | None  # 1-based
+    ordinal: int  # position of the chunk in its document, from 0
+    text: str
+    tokens: int
+    score: float  # fused, in [0, 1], best first
+    scores: dict[str, float]  # by retriever: "vector" is a cosine, "keyword" a BM25 score
+
+
+class Citation(TypedDict):
+    """One use of a source in an answer."""
+
+    marker: int  # the number in the text, as in [1]
+    chunk_id: int
+    document_id: str
+    uri: str
+    title: str
+    section: str
+    page: int | None
+    quote: str  # the beginning of the passage
+
+
+class HistoryMessage(TypedDict):
+    """An earlier message of the conversation, inside the window that the model sees."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    message_id: str | None  # None when the caller sent the history along
+
+
+class PromptRecord(TypedDict):
+    """The prompt that was really sent, and which template made it."""
+
+    name: str
+    version: int
+    sha256: str  # of the template file
+    messages: list[dict[str, Any]]  # {"role", "content"}, as sent
+
+
+class Usage(TypedDict):
+    """Tokens, as the model server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ModelRecord(TypedDict):
+    """Which model really answered; from the server's own /info, not from our settings."""
+
+    name: str
+    version: str  # model revision or the server's build label
+    server: str  # "text-generation-inference 3.3.6", "parley-extractive 1"
+
+
+class TurnState(TypedDict, total=False):
+    """The running turn. The conversation's history lives in the `messages` table."""
+
+    text: str  # what the user wrote, normalised by `screen`
+    instructions: str  # system messages a client of the OpenAI dialect sent along
+    given_history: list[HistoryMessage]  # history that the caller sent; [] for stored threads
+    parameters: dict[str, Any]  # temperature, max_tokens, stop: what the caller may set
+    refusal: str | None  # set by `screen`: the template name of the refusal
+    findings: list[dict[str, Any]]  # what the checks found: check, severity, action, no text
+    history: list[HistoryMessage]
+    intent: str
+    intent_confidence: float  # in [0, 1]
+    query: str  # standalone, what retrieval searches for
+    passages: list[Passage]  # as numbered in the prompt: passages[0] is [1]
+    prompt: PromptRecord | None  # None when no model was asked
+    raw_answer: str  # what the model wrote
+    answer: str  # what the user got
+    citations: list[Citation]
+    abstained: bool  # the answer is "I don't know"
+    finish_reason: str  # stop | length | content_filter
+    model: ModelRecord | None
+    usage: Usage | None
+    first_token_ms: float | None  # from asking the model to its first token

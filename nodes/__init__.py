@@ -1,0 +1,1 @@
+"""One step of a turn per module, its prompts beside it."""
