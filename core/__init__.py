@@ -1,1 +1,1 @@
-"""The words everyone shares: turn state, events, errors, settings, telemetry; imports nothing of ours."""
+"""The words everyone shares: turn state, events, errors, settings; imports nothing of ours."""
