@@ -1,0 +1,1 @@
+"""The model servers: chat model, profiles, failures, the embedded server."""
