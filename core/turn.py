@@ -66,7 +66,7 @@ class PromptRecord(TypedDict):
     name: str
     version: int
     sha256: str  # of the template file
-    messages: list[dict[str, Any]]  # {"role", "content"}, as sent
+    messages: list[dict[str, Any]]  # {"role", "content"}, as sent; history has "message_id" too
 
 
 class Usage(TypedDict):
@@ -89,6 +89,7 @@ class TurnState(TypedDict, total=False):
     """The running turn. The conversation's history lives in the `messages` table."""
 
     text: str  # what the user wrote, normalised by `screen`
+    user_seq: int  # sequence number of the user's message in its thread
     instructions: str  # system messages a client of the OpenAI dialect sent along
     given_history: list[HistoryMessage]  # history that the caller sent; [] for stored threads
     parameters: dict[str, Any]  # temperature, max_tokens, stop: what the caller may set
@@ -107,4 +108,5 @@ class TurnState(TypedDict, total=False):
     finish_reason: str  # stop | length | content_filter
     model: ModelRecord | None
     usage: Usage | None
+    title: str  # of the thread, from its first turn
     first_token_ms: float | None  # from asking the model to its first token

@@ -1,0 +1,1 @@
+"""The state machines, each reads like its diagram, and the runner that keeps a run alive."""

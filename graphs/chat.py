@@ -1,0 +1,71 @@
+"""One turn of the conversation.
+
+    START → screen ─┬→ recall → classify ─┬→ retrieve → generate ─┐
+                    │                     ├──────────→ generate ──┤
+                    │                     └→ clarify ─────────────┤
+                    └→ refuse ────────────────────────────────────┴→ remember → END
+                                              (generate → verify → remember)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.graph import END, START, StateGraph
+
+from core.turn import Intent, TurnState
+from nodes.clarify import clarify
+from nodes.classify import classify
+from nodes.context import Context
+from nodes.generate import TALK, generate
+from nodes.recall import recall
+from nodes.refuse import refuse
+from nodes.remember import remember
+from nodes.retrieve import retrieve
+from nodes.screen import screen
+from nodes.stages import staged
+from nodes.verify import verify
+
+NODES = {
+    "screen": screen,
+    "recall": recall,
+    "classify": classify,
+    "retrieve": retrieve,
+    "generate": generate,
+    "clarify": clarify,
+    "refuse": refuse,
+    "verify": verify,
+    "remember": remember,
+}
+ASK_BACK = frozenset({Intent.CLARIFY, Intent.HANDOFF})
+
+
+def build() -> StateGraph[TurnState, Context, TurnState, TurnState]:
+    """Return the graph of a turn, not yet compiled."""
+    graph = StateGraph(TurnState, context_schema=Context)
+    for name, node in NODES.items():
+        graph.add_node(name, staged(name, node))
+    graph.add_edge(START, "screen")
+    graph.add_conditional_edges("screen", after_screen)
+    graph.add_edge("recall", "classify")
+    graph.add_conditional_edges("classify", after_classify)
+    graph.add_edge("retrieve", "generate")
+    graph.add_edge("generate", "verify")
+    graph.add_edge("clarify", "remember")
+    graph.add_edge("refuse", "remember")
+    graph.add_edge("verify", "remember")
+    graph.add_edge("remember", END)
+    return graph
+
+
+def after_screen(state: TurnState) -> Literal["refuse", "recall"]:
+    """A blocked message is refused; everything else is answered."""
+    return "refuse" if state.get("refusal") else "recall"
+
+
+def after_classify(state: TurnState) -> Literal["clarify", "generate", "retrieve"]:
+    """Ask back, talk, or look it up."""
+    intent = Intent(state["intent"])
+    if intent in ASK_BACK:
+        return "clarify"
+    return "generate" if intent in TALK else "retrieve"

@@ -1,0 +1,54 @@
+"""What a node is handed besides the state: identity, services, limits. Never checkpointed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.events import Emit
+from db.pool import Database
+from embeddings.base import Embedder
+from knowledge.search import Search
+from nodes.intents import Intents
+from nodes.prompts import Prompts
+from nodes.replies import Replies
+from nodes.stages import Stages
+from safety.guard import Guard
+from tgi.chat_model import TgiChatModel
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The long-lived things that every turn of a process shares."""
+
+    database: Database
+    embedder: Embedder
+    search: Search
+    model: TgiChatModel
+    guard: Guard
+    intents: Intents
+    prompts: Prompts
+    replies: Replies
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of everything a turn may use."""
+
+    history_tokens: int = 2000  # earlier messages in the prompt
+    history_messages: int = 40  # looked at, before the token budget cuts
+    passages: int = 5  # sources in the prompt
+    max_output_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One turn's surroundings."""
+
+    tenant_id: str
+    user_id: str
+    thread_id: str
+    run_id: str
+    services: Services
+    limits: Limits
+    stages: Stages  # measures the nodes and remembers what they changed
+    emit: Emit  # appends to the run's journal

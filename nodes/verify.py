@@ -1,0 +1,45 @@
+"""Checks the finished answer: what is cited was retrieved, and no support means "I don't know"."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from core.turn import Citation, Passage, TurnState
+from nodes.context import Context
+
+TITLES_NAMED = 3
+
+
+async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
+    """Return the answer with its checked citations, or "I don't know" with what to try."""
+    context = runtime.context
+    answer = state.get("answer", "").strip()
+    passages = state.get("passages", [])
+    if answer:
+        citations = [c for c in state.get("citations", []) if was_retrieved(c, passages)]
+        return {"answer": answer, "citations": citations, "abstained": False}
+    answer = abstain(context, passages)
+    context.emit("token", {"text": answer})
+    return {
+        "answer": answer,
+        "citations": [],
+        "abstained": True,
+        "finish_reason": state.get("finish_reason", "stop"),
+    }
+
+
+def was_retrieved(citation: Citation, passages: list[Passage]) -> bool:
+    """Return whether the citation's number stands for the passage it names."""
+    marker = citation["marker"]
+    return (
+        1 <= marker <= len(passages) and passages[marker - 1]["chunk_id"] == citation["chunk_id"]
+    )
+
+
+def abstain(context: Context, passages: list[Passage]) -> str:
+    """Return "I don't know" with the nearest titles, or with what to do when there are none."""
+    replies = context.services.replies
+    titles = list(dict.fromkeys(f"“{p['title']}”" for p in passages if p["title"]))
+    if not passages:
+        return replies.say("abstain_empty")
+    return replies.say("abstain", titles=titles[:TITLES_NAMED])
