@@ -5,14 +5,18 @@ ParleyError
 │   ├── InvalidInput
 │   │   ├── EmptyInput
 │   │   ├── InputTooLong
+│   │   ├── BodyTooLarge
+│   │   ├── MediaTypeRefused
 │   │   └── UnsupportedParameter
 │   ├── NotFound
 │   │   ├── ThreadNotFound
 │   │   ├── RunNotFound
 │   │   └── ModelNotFound
-│   └── Conflict
-│       ├── RunActive
-│       └── RunEnded
+│   ├── Conflict
+│   │   ├── RunActive
+│   │   ├── RunEnded
+│   │   └── RunCancelled
+│   └── HostRefused
 ├── DocumentError                 one document cannot be read; the others go on
 │   ├── DocumentUnreadable
 │   ├── DocumentEncrypted
@@ -72,6 +76,12 @@ class InvalidInput(UserError):
 
     code = "invalid_input"
 
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param  # which field of the request, as in "messages[1].content"
+
 
 class EmptyInput(InvalidInput):
     """The message is empty."""
@@ -83,6 +93,18 @@ class InputTooLong(InvalidInput):
     """The message is too long."""
 
     code = "input_too_long"
+
+
+class BodyTooLarge(InvalidInput):
+    """The request is too large."""
+
+    code = "body_too_large"
+
+
+class MediaTypeRefused(InvalidInput):
+    """The body is not JSON; send it with `Content-Type: application/json`."""
+
+    code = "media_type_refused"
 
 
 class UnsupportedParameter(InvalidInput):
@@ -131,6 +153,18 @@ class RunEnded(Conflict):
     """This run has already ended."""
 
     code = "run_ended"
+
+
+class RunCancelled(Conflict):
+    """The run was cancelled before it had an answer."""
+
+    code = "run_cancelled"
+
+
+class HostRefused(UserError):
+    """Parley has no accounts yet, so it answers to this machine's own names only."""
+
+    code = "host_refused"
 
 
 class DocumentError(ParleyError):

@@ -1,0 +1,1 @@
+"""What faces the world: HTTP, SSE; the only place that reads settings and builds things."""

@@ -1,0 +1,1 @@
+"""One log of a run, told in the words of different clients."""
