@@ -1,10 +1,10 @@
 """One turn of the conversation.
 
-    START → screen ─┬→ recall → classify ─┬→ retrieve → generate ─┐
-                    │                     ├──────────→ generate ──┤
-                    │                     └→ clarify ─────────────┤
-                    └→ refuse ────────────────────────────────────┴→ remember → END
-                                              (generate → verify → remember)
+START → screen ─┬→ recall → classify ─┬→ retrieve → generate ─┐
+                │                     ├──────────→ generate ──┤
+                │                     └→ clarify ─────────────┤
+                └→ refuse ────────────────────────────────────┴→ remember → END
+                                          (generate → verify → remember)
 """
 
 from __future__ import annotations

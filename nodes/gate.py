@@ -15,7 +15,9 @@ from core.turn import Citation, Passage
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _STRAY = re.compile(r"[ \t]*\[(\d{1,3})\]")
 # A sentence has ended when something other than a marker follows it; a line has when one begins.
-_BORDER = re.compile(r"""(?<=[.!?…])["'”’)\]]*(?:[ \t]*\[\d{1,3}\])*\s+(?=[^\s\[])|\n+(?=[^\s\[])""")
+_BORDER = re.compile(
+    r"""(?<=[.!?…])["'”’)\]]*(?:[ \t]*\[\d{1,3}\])*\s+(?=[^\s\[])|\n+(?=[^\s\[])"""
+)
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 QUOTE_CHARACTERS = 240
 

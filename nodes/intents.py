@@ -38,8 +38,8 @@ class Intents:
         """
         from sklearn.linear_model import LogisticRegression  # its import costs a second
 
-        examples: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        labels = [Intent(name) for name in examples]
+        examples = read_examples(path)
+        labels = list(examples)
         texts = [text for sentences in examples.values() for text in sentences]
         targets = [label for label, sentences in examples.items() for _ in sentences]
         vectors = await embedder.passages(texts)
@@ -61,3 +61,11 @@ class Intents:
         scores = np.exp(scores - scores.max())
         best = int(scores.argmax())
         return self._labels[best], float(scores[best] / scores.sum())
+
+
+def read_examples(path: Path) -> dict[Intent, list[str]]:
+    """Return the example sentences by intent; raises ValueError for an unknown intent."""
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {
+        Intent(name): [str(sentence) for sentence in sentences] for name, sentences in raw.items()
+    }

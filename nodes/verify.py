@@ -31,9 +31,7 @@ async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
 def was_retrieved(citation: Citation, passages: list[Passage]) -> bool:
     """Return whether the citation's number stands for the passage it names."""
     marker = citation["marker"]
-    return (
-        1 <= marker <= len(passages) and passages[marker - 1]["chunk_id"] == citation["chunk_id"]
-    )
+    return 1 <= marker <= len(passages) and passages[marker - 1]["chunk_id"] == citation["chunk_id"]
 
 
 def abstain(context: Context, passages: list[Passage]) -> str:

@@ -1,0 +1,116 @@
+"""A LangGraph saver that keeps a run's steps in memory until they are worth a commit.
+
+A turn that ends within one flush interval never writes a checkpoint at all: should its process
+die, the run starts again from its input, which is stored. Longer turns are flushed together
+with their events, in the same transaction, so the log and the checkpoint always agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+# None: only the library's own safe types. A crafted row must not be able to name a callable.
+_SERDE = {"allowed_msgpack_modules": None}
+
+
+class RunSaver(AsyncPostgresSaver):
+    """The checkpoints of one run; one saver a run, because a saver serialises its callers."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], *, fresh: bool) -> None:
+        """fresh: nothing is stored for this run yet, so reading would be a wasted round trip."""
+        super().__init__(pool, serde=JsonPlusSerializer(**_SERDE))  # type: ignore[arg-type]
+        self._fresh = fresh
+        self._puts: list[tuple[RunnableConfig, Checkpoint, CheckpointMetadata, Any]] = []
+        self._writes: list[tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]] = []
+        self.stored = not fresh
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return the newest checkpoint, flushed or not."""
+        if self._puts:
+            return self._newest()
+        return None if self._fresh else await super().aget_tuple(config)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keep the checkpoint for the next flush."""
+        self._puts.append((config, checkpoint, metadata, new_versions))
+        return _at(config, checkpoint["id"])
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Keep the writes of a task for the next flush."""
+        self._writes.append((config, writes, task_id, task_path))
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to flush."""
+        return bool(self._puts or self._writes)
+
+    async def flush(self, conn: AsyncConnection[TupleRow]) -> None:
+        """Write what is pending through `conn`, inside the caller's transaction."""
+        puts, self._puts = self._puts, []
+        writes, self._writes = self._writes, []
+        stock = _stock(conn)
+        for put in puts:
+            await stock.aput(*put)
+        for write in writes:
+            await stock.aput_writes(*write)
+        self._fresh = False
+        self.stored = True
+
+    def _newest(self) -> CheckpointTuple:
+        config, checkpoint, metadata, _ = self._puts[-1]
+        at = _at(config, checkpoint["id"])
+        pending = [
+            (task_id, channel, value)
+            for written, writes, task_id, _ in self._writes
+            if written["configurable"].get("checkpoint_id") == checkpoint["id"]
+            for channel, value in writes
+        ]
+        parent = config if config["configurable"].get("checkpoint_id") else None
+        return CheckpointTuple(at, checkpoint, metadata, parent, pending)
+
+
+async def prune(conn: AsyncConnection[TupleRow], run_id: str) -> None:
+    """Remove the checkpoints of a run that has ended."""
+    await _stock(conn).adelete_thread(run_id)
+
+
+def _stock(conn: AsyncConnection[TupleRow]) -> AsyncPostgresSaver:
+    rows: AsyncConnection[DictRow] = conn  # type: ignore[assignment]  # it sets its own row factory
+    return AsyncPostgresSaver(rows, serde=JsonPlusSerializer(**_SERDE))  # type: ignore[arg-type]
+
+
+def _at(config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
+    configurable = config["configurable"]
+    return {
+        "configurable": {
+            "thread_id": configurable["thread_id"],
+            "checkpoint_ns": configurable.get("checkpoint_ns", ""),
+            "checkpoint_id": checkpoint_id,
+        }
+    }

@@ -1,0 +1,56 @@
+"""The stored log of a run: stretches of numbered events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from core.errors import LeaseLost
+from core.events import Event
+from db.sql import load as load_sql
+
+SQL = load_sql(__file__)
+
+
+async def append(
+    conn: AsyncConnection[TupleRow],
+    *,
+    tenant_id: str,
+    run_id: UUID,
+    lease_token: int,
+    events: Sequence[Event],
+    ended: bool = False,
+) -> None:
+    """Store a stretch of events in one row.
+
+    ended: the run was ended, and its lease checked, earlier in the same transaction.
+    Raises LeaseLost when another process holds the run.
+    """
+    cursor = await conn.execute(
+        SQL["append_end" if ended else "append"],
+        {
+            "tenant_id": tenant_id,
+            "run_id": run_id,
+            "lease_token": lease_token,
+            "first_seq": events[0].seq,
+            "last_seq": events[-1].seq,
+            "events": Jsonb([[event.seq, event.type, event.data] for event in events]),
+        },
+    )
+    if await cursor.fetchone() is None:
+        raise LeaseLost
+
+
+async def read(conn: AsyncConnection[TupleRow], run_id: UUID, *, after: int) -> list[Event]:
+    """Return the stored events of a run with a sequence number above `after`, in order."""
+    cursor = await conn.execute(SQL["read"], {"run_id": run_id, "after": after})
+    return [
+        Event(seq, type_, data)
+        for (stretch,) in await cursor.fetchall()
+        for seq, type_, data in stretch
+        if seq > after
+    ]

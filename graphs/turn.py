@@ -1,0 +1,361 @@
+"""One attempt at one run: the graph, its journal, its checkpoints, and how it may end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from uuid_utils.compat import uuid7
+
+from core.errors import LeaseLost, OperatorError, ParleyError, RunAbandoned
+from core.events import EventType
+from core.telemetry import Trace, Tracer
+from core.turn import Passage, TurnState
+from db import checkpoints, events, runs, turns
+from graphs import chat
+from graphs.journal import Journal
+from nodes.context import Context, Limits, Services
+from nodes.stages import Stages
+
+log = logging.getLogger(__name__)
+
+FINISH_TRIES = 5
+FINISH_PAUSE_SECONDS = 0.5  # doubled at each try; together less than a usual Postgres restart
+
+Stop = Literal["cancelled", "lost", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a run, and whose run it is."""
+
+    tenant_id: str
+    user_id: str
+    thread_id: UUID
+    run_id: UUID
+    token: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    error: dict[str, str] | None = None
+
+
+class TurnFactory:
+    """Makes turns; holds what they share, the compiled graph above all."""
+
+    def __init__(
+        self,
+        services: Services,
+        limits: Limits,
+        max_seconds: float,
+        max_attempts: int,
+        tracer: Tracer,
+    ) -> None:
+        self.services = services
+        self.limits = limits
+        self.max_seconds = max_seconds
+        self.max_attempts = max_attempts
+        self.tracer = tracer
+        self.graph = chat.build().compile()
+
+    def new(self, lease: Lease, state: TurnState) -> Turn:
+        """Return the first attempt at a run."""
+        return Turn(self, lease, state)
+
+    def resumed(self, work: runs.Work) -> Turn:
+        """Return a further attempt at a run that another process left."""
+        lease = Lease(
+            work.tenant_id,
+            work.user_id,
+            work.thread_id,
+            work.run_id,
+            token=work.lease_token,
+            attempt=work.attempt,
+        )
+        turn = Turn(self, lease, work.input)
+        if work.cancel_requested:
+            turn.stop = "cancelled"
+        return turn
+
+
+class Turn:
+    """One attempt at a run."""
+
+    def __init__(self, factory: TurnFactory, lease: Lease, state: TurnState) -> None:
+        self.lease = lease
+        self.task: asyncio.Task[None] | None = None
+        self.stop: Stop | None = None
+        self.journal = Journal(lease.attempt)
+        self._factory = factory
+        self._input = state
+        self._began = time.perf_counter()
+        self._flushing = asyncio.Lock()
+        self._settled = False  # its outcome is known: nothing may interrupt the last writes
+        self._saver = checkpoints.RunSaver(factory.services.database.pool, fresh=lease.attempt == 1)
+        self._trace: Trace = factory.tracer.turn(
+            run_id=str(lease.run_id),
+            thread_id=str(lease.thread_id),
+            user_id=lease.user_id,
+            tenant_id=lease.tenant_id,
+            text=state["text"],
+            attempt=lease.attempt,
+        )
+        self._stages = Stages(TurnState(**state), self.journal.emit, self._trace)
+
+    def is_of(self, tenant_id: str, thread_id: UUID) -> bool:
+        """Return whether this run belongs to that thread of that tenant."""
+        return (self.lease.tenant_id, self.lease.thread_id) == (tenant_id, thread_id)
+
+    def cancel(self) -> None:
+        """End the run because somebody asked for it."""
+        self._interrupt("cancelled")
+
+    def lose(self) -> None:
+        """Stop working: another process has the run."""
+        self._interrupt("lost")
+
+    def abandon(self) -> None:
+        """Stop working and let another process have the run: this one is ending."""
+        self._interrupt("abandoned")
+
+    @property
+    def wants_flush(self) -> bool:
+        """Whether something waits to be stored."""
+        return not self._settled and bool(self.journal.unstored() or self._saver.pending)
+
+    async def run(self) -> None:
+        """Work until the run has ended or is not ours any more; never raises."""
+        ids = {"run_id": str(self.lease.run_id), "thread_id": str(self.lease.thread_id)}
+        if self.lease.attempt == 1:
+            self.journal.emit("run.started", {**ids, "attempt": 1})
+        else:
+            self.journal.emit("run.resumed", {**ids, "attempt": self.lease.attempt})
+        outcome = await self._attempt()
+        self._settled = True
+        ended = outcome is not None and await self._end(outcome)
+        if self.stop == "abandoned":
+            await self._release()
+        self.journal.close(ended=ended)
+        error = outcome.error["code"] if outcome and outcome.error else None
+        self._trace.finish(
+            self._stages.state, error if ended else f"run_{self.stop or 'unfinished'}"
+        )
+
+    async def flush(self) -> None:
+        """Store the events and checkpoints that wait, in one transaction."""
+        async with self._flushing:
+            waiting = self.journal.unstored()
+            if not waiting:
+                return
+            try:
+                async with self._factory.services.database.transaction(
+                    self.lease.tenant_id
+                ) as conn:
+                    await events.append(
+                        conn,
+                        tenant_id=self.lease.tenant_id,
+                        run_id=self.lease.run_id,
+                        lease_token=self.lease.token,
+                        events=waiting,
+                    )
+                    await self._saver.flush(conn)
+            except LeaseLost:
+                self.lose()
+            except OperatorError as error:
+                log.warning("run %s could not be flushed: %s", self.lease.run_id, error.code)
+            else:
+                self.journal.mark_stored(len(waiting))
+
+    def _interrupt(self, stop: Stop) -> None:
+        if self.stop is None and not self._settled:
+            self.stop = stop
+            if self.task is not None:
+                self.task.cancel()
+
+    async def _attempt(self) -> Outcome | None:
+        """Run the graph to its end; None when it was stopped for somebody else's sake."""
+        try:
+            if self.stop == "cancelled":
+                return Outcome("cancelled")
+            if self.lease.attempt > self._factory.max_attempts:
+                raise RunAbandoned
+            async with asyncio.timeout(self._factory.max_seconds):
+                await self._graph()
+        except asyncio.CancelledError:
+            if self.stop is None:
+                raise
+            return Outcome("cancelled") if self.stop == "cancelled" else None
+        except TimeoutError:
+            limit = self._factory.max_seconds
+            return _failed("turn_timeout", f"The turn took longer than {limit:g} seconds.")
+        except ParleyError as error:
+            log.warning("run %s failed: %s", self.lease.run_id, error.code)
+            return _failed(error.code, error.message)
+        except Exception:
+            # The edge of the run: whatever it is must end the run, and its text must not leave.
+            log.exception("run %s failed unexpectedly", self.lease.run_id)
+            return _failed(
+                "internal_error", "Something went wrong inside; the log has the details."
+            )
+        return Outcome("succeeded")
+
+    async def _graph(self) -> None:
+        graph = self._factory.graph.copy({"checkpointer": self._saver})
+        config: RunnableConfig = {"configurable": {"thread_id": str(self.lease.run_id)}}
+        given: Any = self._input
+        if self.lease.attempt > 1:
+            at = await self._saver.aget_tuple(config)
+            if at is not None:
+                given = None  # go on from the checkpoint
+                values = at.checkpoint["channel_values"]
+                known = {key: values[key] for key in TurnState.__annotations__ if key in values}
+                self._stages.state.update(TurnState(**known))  # type: ignore[typeddict-item]
+        await graph.ainvoke(given, config, context=self._context(), durability="sync")
+
+    def _context(self) -> Context:
+        return Context(
+            tenant_id=self.lease.tenant_id,
+            user_id=self.lease.user_id,
+            thread_id=str(self.lease.thread_id),
+            run_id=str(self.lease.run_id),
+            services=self._factory.services,
+            limits=self._factory.limits,
+            stages=self._stages,
+            emit=self.journal.emit,
+        )
+
+    async def _end(self, outcome: Outcome) -> bool:
+        """Store the answer, the last events and the turn log in one transaction.
+
+        False when that was not possible: the run stays as it is, for whoever takes it over.
+        """
+        message_id = uuid7() if outcome.status == "succeeded" else None
+        async with self._flushing:
+            waiting = self.journal.seal(*self._farewell(outcome, message_id))
+            for attempt in range(FINISH_TRIES):
+                try:
+                    await self._store_end(outcome, message_id, waiting)
+                    return True
+                except LeaseLost:
+                    self.stop = "lost"
+                    return False
+                except OperatorError as error:
+                    log.warning("run %s could not be ended: %s", self.lease.run_id, error.code)
+                    await asyncio.sleep(FINISH_PAUSE_SECONDS * 2**attempt)
+        return False
+
+    async def _store_end(
+        self, outcome: Outcome, message_id: UUID | None, waiting: list[Any]
+    ) -> None:
+        lease, state = self.lease, self._stages.state
+        async with self._factory.services.database.transaction(lease.tenant_id) as conn:
+            await runs.finish(
+                conn,
+                tenant_id=lease.tenant_id,
+                run_id=lease.run_id,
+                lease_token=lease.token,
+                status=outcome.status,
+                state=state,
+                message_id=message_id,
+                error=outcome.error,
+            )
+            await events.append(
+                conn,
+                tenant_id=lease.tenant_id,
+                run_id=lease.run_id,
+                lease_token=lease.token,
+                events=waiting,
+                ended=True,
+            )
+            await turns.save(conn, tenant_id=lease.tenant_id, log=self._turn_log(outcome))
+            if self._saver.stored:
+                await checkpoints.prune(conn, str(lease.run_id))
+
+    def _farewell(
+        self, outcome: Outcome, message_id: UUID | None
+    ) -> list[tuple[EventType, dict[str, Any]]]:
+        state, run_id = self._stages.state, str(self.lease.run_id)
+        if outcome.status == "cancelled":
+            return [("run.cancelled", {"run_id": run_id})]
+        if outcome.status == "failed":
+            return [("run.failed", {"run_id": run_id, "error": outcome.error})]
+        message = {
+            "message_id": str(message_id),
+            "role": "assistant",
+            "content": state["answer"],
+            "citations": state.get("citations", []),
+            "abstained": state.get("abstained", False),
+            "finish_reason": state.get("finish_reason", "stop"),
+        }
+        last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
+        if usage := state.get("usage"):
+            last.append(("usage", {**usage, "model": state.get("model")}))
+        last.append(("run.finished", {"run_id": run_id}))
+        return last
+
+    def _turn_log(self, outcome: Outcome) -> turns.TurnLog:
+        state = self._stages.state
+        prompt = state.get("prompt")
+        return turns.TurnLog(
+            run_id=self.lease.run_id,
+            thread_id=self.lease.thread_id,
+            intent=state.get("intent"),
+            query=state.get("query"),
+            prompt_name=prompt["name"] if prompt else None,
+            prompt_version=prompt["version"] if prompt else None,
+            prompt_sha256=prompt["sha256"] if prompt else None,
+            prompt=[by_reference(message) for message in prompt["messages"]] if prompt else [],
+            passages=[scores(passage) for passage in state.get("passages", [])],
+            raw_answer=state.get("raw_answer", ""),
+            model=state.get("model"),
+            usage=state.get("usage"),
+            stages=dict(self._stages.milliseconds),
+            first_token_ms=state.get("first_token_ms"),
+            total_ms=(time.perf_counter() - self._began) * 1000,
+            outcome=_verdict(state, outcome),
+        )
+
+    async def _release(self) -> None:
+        await self.flush()
+        try:
+            async with self._factory.services.database.transaction(self.lease.tenant_id) as conn:
+                await runs.release(conn, self.lease.run_id, self.lease.token)
+        except OperatorError as error:
+            log.warning("run %s could not be released: %s", self.lease.run_id, error.code)
+
+
+def by_reference(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of the prompt without its text when that is stored as a message already.
+
+    So the log keeps no second copy of what people wrote, and a turn costs the same at any depth.
+    """
+    if message.get("message_id"):
+        return {"role": message["role"], "message_id": message["message_id"]}
+    return {"role": message["role"], "content": message["content"]}
+
+
+def scores(passage: Passage) -> dict[str, Any]:
+    """Return a passage without its text, which the logged prompt shows as it was sent."""
+    return {key: value for key, value in passage.items() if key != "text"}
+
+
+def _failed(code: str, message: str) -> Outcome:
+    return Outcome("failed", {"code": code, "message": message})
+
+
+def _verdict(state: TurnState, outcome: Outcome) -> str:
+    if outcome.status != "succeeded":
+        return outcome.status
+    if state.get("refusal"):
+        return "refused"
+    return "abstained" if state.get("abstained") else "answered"
