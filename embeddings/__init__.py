@@ -1,0 +1,1 @@
+"""Text becomes vectors: the embedding model, and the graph file that runs it without torch."""
