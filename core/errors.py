@@ -41,6 +41,7 @@ ParleyError
     │   ├── ModelRejected
     │   └── StreamCut
     ├── CheckFailed
+    ├── TurnTimeout
     ├── LeaseLost
     └── RunAbandoned
 
@@ -57,7 +58,7 @@ from typing import ClassVar
 class ParleyError(Exception):
     """Something went wrong."""
 
-    code: ClassVar[str] = "error"
+    code: ClassVar[str] = "internal_error"
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
         self.message = message or " ".join((inspect.getdoc(type(self)) or "").split())
@@ -309,6 +310,12 @@ class CheckFailed(OperatorError):
     """A safety check could not run, so the turn was refused."""
 
     code = "check_failed"
+
+
+class TurnTimeout(OperatorError):
+    """The turn took too long."""
+
+    code = "turn_timeout"
 
 
 class LeaseLost(OperatorError):
