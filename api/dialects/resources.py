@@ -1,0 +1,195 @@
+"""The things of the native dialect as clients see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.bodies import Body, Metadata, Title
+
+_THREAD = {
+    "thread_id": "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10",
+    "title": "How do I restore a backup?",
+    "metadata": {"team": "support"},
+    "messages": 2,
+    "created_at": "2026-11-20T09:30:00Z",
+    "updated_at": "2026-11-20T09:30:02Z",
+}
+_RUN = {
+    "run_id": "01937b6e-3c2f-7d02-8d0e-5f2f6f0f9d11",
+    "thread_id": _THREAD["thread_id"],
+    "status": "succeeded",
+    "error": None,
+    "attempt": 1,
+    "created_at": "2026-11-20T09:30:00Z",
+    "finished_at": "2026-11-20T09:30:02Z",
+}
+_CITATION = {
+    "marker": 1,
+    "chunk_id": 42,
+    "document_id": "0b1d3c1e-5b0e-5f2e-8f52-2a1f5f3f7c11",
+    "uri": "docs/backup.md",
+    "title": "Backups",
+    "section": "Restore",
+    "page": None,
+    "quote": "Stop the server, then run the restore command …",
+}
+_ANSWER = {
+    "message_id": "01937b6e-4420-7a50-b7fc-c1f7f1c6cf12",
+    "role": "assistant",
+    "content": "Stop the server, then run the restore command [1].",
+    "citations": [_CITATION],
+    "abstained": False,
+}
+_MESSAGE = _ANSWER | {"seq": 2, "run_id": _RUN["run_id"], "created_at": "2026-11-20T09:30:02Z"}
+
+
+def _shape(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(from_attributes=True, json_schema_extra={"examples": [example]})
+
+
+class NewThread(Body):
+    """What a new conversation begins with."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "", "metadata": {"team": "support"}}]}
+    )
+    title: Title = Field("", description="Empty: the first question becomes the title.")
+    metadata: Metadata = Field(default_factory=dict, description="Yours; at most 16 KiB of JSON.")
+
+
+class ThreadChange(Body):
+    """What changes; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Backups"}]})
+    title: Title | None = None
+    metadata: Metadata | None = Field(None, description="Replaces the metadata as a whole.")
+
+
+class NewRun(Body):
+    """A turn to run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"input": "How do I restore a backup?", "stream": True}]}
+    )
+    input: str = Field(description="The user's message, at most 32 000 characters.")
+    stream: bool = Field(False, description="Answer with the run's events as they happen.")
+
+
+class Thread(BaseModel):
+    """A conversation."""
+
+    model_config = _shape(_THREAD)
+    thread_id: UUID
+    title: str
+    metadata: dict[str, Any]
+    messages: int = Field(description="How many messages it holds.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ThreadPage(BaseModel):
+    """Conversations, newest first."""
+
+    model_config = _shape({"threads": [_THREAD], "next": None})
+    threads: list[Thread]
+    next: str | None = Field(description="Give it as `cursor` for the next page; null at the end.")
+
+
+class Message(BaseModel):
+    """A message of a conversation."""
+
+    model_config = _shape(_MESSAGE)
+    message_id: UUID
+    seq: int = Field(description="1, 2, 3 … within the thread.")
+    run_id: UUID
+    role: Literal["user", "assistant"]
+    content: str
+    citations: list[dict[str, Any]]
+    abstained: bool = Field(description="The answer is “I don't know”.")
+    created_at: datetime
+
+
+class MessagePage(BaseModel):
+    """Messages, oldest first."""
+
+    model_config = _shape({"messages": [_MESSAGE], "next": None})
+    messages: list[Message]
+    next: int | None = Field(description="Give it as `after` for the next page; null at the end.")
+
+
+class Run(BaseModel):
+    """A turn of a conversation."""
+
+    model_config = _shape(_RUN)
+    run_id: UUID
+    thread_id: UUID
+    status: Literal["running", "succeeded", "failed", "cancelled"]
+    error: dict[str, str] | None = Field(description="`code` and `message` of a failed run.")
+    attempt: int = Field(description="Raised each time another process takes the run over.")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RunList(BaseModel):
+    """Runs of a thread, newest first."""
+
+    model_config = _shape({"runs": [_RUN]})
+    runs: list[Run]
+
+
+class Answer(BaseModel):
+    """The message that a run ended with."""
+
+    model_config = _shape(_ANSWER | {"finish_reason": "stop"})
+    message_id: UUID
+    role: Literal["assistant"]
+    content: str
+    citations: list[dict[str, Any]]
+    abstained: bool
+    finish_reason: str
+
+
+class AnsweredRun(BaseModel):
+    """A finished run with its answer."""
+
+    model_config = _shape({"run": _RUN, "message": _ANSWER | {"finish_reason": "stop"}})
+    run: Run
+    message: Answer
+
+
+class TurnLog(BaseModel):
+    """What was asked, found, sent and answered in a turn, with the time each stage took."""
+
+    model_config = ConfigDict(extra="allow", from_attributes=True)
+    run_id: UUID
+    thread_id: UUID
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, for programs (`code`) and for people (`message`, `hint`)."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    param: str | None = Field(None, description="The field at fault, where one is.")
+    request_id: str | None = Field(None, description="The log knows more under this id.")
+
+
+class ErrorAnswer(BaseModel):
+    """The shape of every error of the native dialect."""
+
+    model_config = _shape(
+        {
+            "error": {
+                "code": "run_active",
+                "message": "This thread already has an active run: wait for it or cancel it.",
+                "hint": None,
+                "request_id": "req_2f7e9b0c4f0d4c0f8f0e1d2c3b4a5968",
+            }
+        }
+    )
+    error: ErrorDetail
