@@ -1,0 +1,1 @@
+"""Postgres: the embedded server, migrations, the pool and everything asked of it."""

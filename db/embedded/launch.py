@@ -1,0 +1,225 @@
+"""Joining the server of a data folder: the first process starts it, the last one stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from core.errors import DatabaseUnavailable, DataFolderUnusable, ParleyError
+from db.embedded import server
+from db.embedded.binaries import Binaries, choose
+from db.embedded.folder import DataFolder, claim
+
+_WATCH_SECONDS = 1.0
+_SAY_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+class Abandoned(DatabaseUnavailable):
+    """The start of the database was broken off."""
+
+
+@asynccontextmanager
+async def embedded_postgres(
+    folder: Path, *, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[EmbeddedPostgres]:
+    """Run the Postgres of `folder` for as long as the block lasts, or join it if it runs.
+
+    settings: Postgres settings that differ from ours, by name.
+    Should the server die in between it is started again.
+    Waits as long as crash recovery takes. Raises DataFolderUnusable, DatabaseUnavailable.
+    """
+    abandon = threading.Event()
+    joining = asyncio.ensure_future(asyncio.to_thread(join, folder, settings, abandon))
+    try:
+        postgres = await asyncio.shield(joining)
+    except asyncio.CancelledError:
+        abandon.set()
+        await asyncio.wait([joining])
+        if joining.exception() is None:
+            await asyncio.to_thread(joining.result().leave)
+        raise
+    watching = asyncio.ensure_future(_watch(postgres))
+    try:
+        yield postgres
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await asyncio.shield(asyncio.to_thread(postgres.leave))
+
+
+async def _watch(postgres: EmbeddedPostgres) -> None:
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            await asyncio.to_thread(postgres.revive)
+        except ParleyError as error:
+            _log.error("The embedded Postgres is down: %s", error)
+
+
+class EmbeddedPostgres:
+    """A part in the server of a data folder, until `leave`."""
+
+    def __init__(self, folder: DataFolder, binaries: Binaries, settings: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._binaries = binaries
+        self._settings = settings
+        self._users: int | None = None
+        self._started: subprocess.Popen[bytes] | None = None
+        self._abandon = threading.Event()
+        self.socket = Path()
+
+    def address(self, role: str, database: str = server.DATABASE) -> str:
+        """Return the URL of a database of this server."""
+        return server.url(self.socket, role, database)
+
+    @property
+    def url(self) -> str:
+        """The database as the application sees it: its role cannot bypass row-level security."""
+        return self.address("parley_app")
+
+    @property
+    def admin_url(self) -> str:
+        """The database as its owner, for migrations."""
+        return self.address("postgres")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server; None when it is not running."""
+        process = server.running(self._folder)
+        return process.pid if process else None
+
+    def revive(self) -> None:
+        """Start the server again if it died; returns at once when it runs."""
+        if (lock := claim(self._folder.root / "server")) is None:
+            return
+        os.close(lock)
+        with _Door(self._folder, self._abandon):
+            self._bring_up()
+
+    def leave(self) -> None:
+        """Give up our part; the last one out stops the server."""
+        if self._users is None:
+            return
+        self._abandon.set()
+        with _Door(self._folder):
+            os.close(self._users)
+            self._users = None
+            if (alone := claim(self._folder.root / "users")) is not None:
+                os.close(alone)
+                server.stop(self._folder, self._started)
+            elif self._started is not None:
+                # It goes on without us. Popen would warn that we did not wait for it.
+                self._started.returncode = 0
+
+    def _enter(self, abandon: threading.Event) -> None:
+        """Register as a user and bring the server up."""
+        self._abandon = abandon
+        self._users = claim(self._folder.root / "users", shared=True)
+        if self._users is None:
+            raise DataFolderUnusable(f"{self._folder.root} is locked by another program.")
+        try:
+            if not self._folder.cluster.exists():
+                server.create(self._folder, self._binaries, self._settings)
+            self._bring_up()
+            server.make_database(self.socket)
+        except BaseException:
+            os.close(self._users)
+            self._users = None
+            raise
+
+    def _bring_up(self) -> None:
+        """Return when the server takes connections; only behind the door."""
+        size, said = 0, time.monotonic()
+        while True:
+            self.socket = server.socket_of(self._folder, self._binaries.owner)
+            if server.answers(self._folder, self.socket):
+                return
+            if self._abandon.is_set():
+                self._give_up()
+            dead = self._started is not None and self._started.poll() is not None
+            lock = claim(self._folder.root / "server")
+            if lock is not None:
+                try:
+                    if dead and size:
+                        words = server.last_words(self._folder, size - 1)
+                        raise DatabaseUnavailable(
+                            f"Postgres did not start: {words}", hint=f"See {self._folder.log}."
+                        )
+                    if server.running(self._folder) is None:
+                        size = 1 + (
+                            self._folder.log.stat().st_size if self._folder.log.exists() else 0
+                        )
+                        self._started = server.launch(
+                            self._folder, self._binaries, lock, self._settings
+                        )
+                finally:
+                    os.close(lock)
+            if time.monotonic() - said > _SAY_SECONDS:
+                said = time.monotonic()
+                _log.info("Postgres in %s is still starting (recovery?)", self._folder.root)
+            time.sleep(0.01)
+
+    def _give_up(self) -> None:
+        if self._started is not None:
+            server.stop(self._folder, self._started)
+        raise Abandoned
+
+
+class _Door:
+    """One process at a time starts or stops the server."""
+
+    def __init__(self, folder: DataFolder, abandon: threading.Event | None = None) -> None:
+        self._path = folder.root / "lock"
+        self._abandon = abandon
+        self._lock: int | None = None
+
+    def __enter__(self) -> None:
+        while (lock := claim(self._path)) is None:
+            if self._abandon is not None and self._abandon.is_set():
+                raise Abandoned
+            time.sleep(0.01)
+        self._lock = lock
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def join(
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    abandon: threading.Event | None = None,
+) -> EmbeddedPostgres:
+    """Return a part in the server of `folder`, started if need be. Blocking.
+
+    abandon: set it from elsewhere to break off; raises Abandoned then.
+    """
+    if sys.platform == "win32":
+        raise DatabaseUnavailable(
+            "The embedded Postgres needs Linux or macOS.",
+            hint="Set DATABASE_URL to a Postgres server.",
+        )
+    place = DataFolder(folder.expanduser().resolve())
+    abandon = abandon or threading.Event()
+    try:
+        place.prepare()
+        with _Door(place, abandon):
+            postgres = EmbeddedPostgres(
+                place, choose(place.cluster, place.programs), settings or {}
+            )
+            postgres._enter(abandon)
+    except OSError as error:
+        raise DataFolderUnusable(
+            f"The data folder {place.root} cannot be used: {error.strerror or error}.",
+            hint="Set DATABASE_FOLDER to a folder that you may write, on a disk with room.",
+        ) from error
+    return postgres

@@ -1,0 +1,150 @@
+"""Connections to Postgres: borrowed from a pool, one tenant at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from core.errors import DatabaseBusy, DatabaseUnavailable, RoleTooPowerful
+from db.migrate import SEARCH_PATH, verify
+from db.sql import load
+
+Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+
+_RECONNECT_SECONDS = 3.0
+SQL = load(__file__)
+
+
+class Database:
+    """A pool of connections whose role sees the rows of one tenant at a time."""
+
+    def __init__(self, url: str, pool: Pool) -> None:
+        """Use `open`, which checks the server, the role and the schema first."""
+        self.url = url
+        self.pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, *, min_size: int = 2, max_size: int = 8, timeout_seconds: float = 3.0
+    ) -> AsyncIterator[Database]:
+        """Open a pool; it closes with the block.
+
+        timeout_seconds: wait for a free connection at most, then DatabaseBusy.
+        Raises DatabaseUnavailable, RoleTooPowerful or SchemaOutdated.
+        """
+        arguments = _arguments(url)
+        await _check(url, arguments)
+        pool: Pool = AsyncConnectionPool(
+            url,
+            kwargs=arguments,
+            min_size=min(min_size, max_size),
+            max_size=max_size,
+            timeout=timeout_seconds,
+            # Short: after an outage the next request connects, instead of sitting out a backoff.
+            reconnect_timeout=_RECONNECT_SECONDS,
+            configure=_configure,
+            check=lambda conn: _alive(pool, conn),
+            open=False,
+            name="parley",
+        )
+        async with pool:
+            yield cls(url, pool)
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection inside one transaction that sees the rows of this tenant alone.
+
+        Commits when the block ends well and rolls back otherwise.
+        Raises DatabaseBusy or DatabaseUnavailable.
+        """
+        async with self.connection() as conn:
+            async with conn.pipeline():  # one round trip for both
+                await conn.execute(SQL["begin"], prepare=False)
+                await conn.execute(SQL["set_tenant"], {"tenant_id": tenant_id})
+            yield conn  # the pool commits, or rolls back on an error
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection without a tenant, in autocommit: only functions see rows there.
+
+        Raises DatabaseBusy or DatabaseUnavailable.
+        """
+        errors_before = self._connection_errors
+        try:
+            async with self.pool.connection() as conn:
+                yield conn
+        except PoolTimeout as error:
+            if self._connection_errors > errors_before:
+                raise DatabaseUnavailable from error
+            raise DatabaseBusy from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailable(f"The database failed: {error}") from error
+
+    async def ping(self) -> None:
+        """Return when the database answers; raises DatabaseBusy or DatabaseUnavailable."""
+        async with self.connection() as conn:
+            await conn.execute(SQL["ping"])
+
+    @property
+    def _connection_errors(self) -> int:
+        return self.pool.get_stats().get("connections_errors", 0)
+
+
+async def _check(url: str, arguments: dict[str, Any]) -> None:
+    """Look at the server, the role and the schema before anything relies on them."""
+    try:
+        async with await AsyncConnection.connect(url, **arguments) as conn:
+            row = await (await conn.execute(SQL["power"])).fetchone()
+            assert row is not None
+            role, power = row
+            if power is not None:
+                raise RoleTooPowerful(
+                    f"Role {role} {power}, so it could read every tenant's rows.",
+                    hint="Set DATABASE_ADMIN_URL to this URL (it then migrates) and DATABASE_URL "
+                    "to the same one with user parley_app and a password of your choice.",
+                )
+            await verify(conn)
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"The database does not answer: {error}") from error
+
+
+async def _configure(conn: AsyncConnection[TupleRow]) -> None:
+    """Prepare a new connection: where names are looked up, and what a vector is."""
+    await conn.execute(SQL["search_path"], {"path": SEARCH_PATH})
+    await register_vector_async(conn)
+
+
+async def _alive(pool: Pool, conn: AsyncConnection[TupleRow]) -> None:
+    """Raise when the connection is broken; then its idle neighbours are looked at as well.
+
+    A restarted server breaks them all, and the pool would find that out one by one,
+    waiting a second and then two in between.
+    """
+    try:
+        await AsyncConnectionPool.check_connection(conn)
+    except psycopg.Error:
+        await pool.check()
+        raise
+
+
+def _arguments(url: str) -> dict[str, Any]:
+    """Return what a connection needs besides its URL, which always wins."""
+    chosen = {
+        "application_name": "parley",
+        "connect_timeout": "5",
+        "keepalives_idle": "30",  # a dead peer is noticed within a minute, also while listening
+        "keepalives_interval": "10",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "30000",  # milliseconds
+    }
+    given = conninfo_to_dict(url)
+    return {"autocommit": True} | {k: v for k, v in chosen.items() if k not in given}

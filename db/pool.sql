@@ -1,0 +1,29 @@
+-- begin --
+-- Begins a transaction.
+begin
+
+-- set_tenant --
+-- Names the tenant whose rows are visible, until the transaction ends.
+select set_config('parley.tenant', %(tenant_id)s, true)
+
+-- search_path --
+-- Looks into our schemas first.
+select set_config('search_path', %(path)s, false)
+
+-- ping --
+-- Answers.
+select 1
+
+-- power --
+-- Tells who we are and which power over row-level security that role has, itself or by membership.
+select current_user::text,
+       (select case when r.rolsuper then 'is a superuser'
+                    when r.rolbypassrls then 'may bypass row-level security'
+                    else 'owns the tables' end
+          from pg_roles r
+         where pg_has_role(current_user, r.oid, 'member')
+           and (r.rolsuper or r.rolbypassrls or exists (
+                   select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                    where n.nspname = 'parley' and c.relkind in ('r', 'p') and c.relowner = r.oid))
+         order by r.rolsuper desc, r.rolbypassrls desc
+         limit 1)
