@@ -1,0 +1,91 @@
+"""`python -m evals run NAME` asks how good the answers are; `bench NAME` asks what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from evals import answers
+from evals.bench import turn as bench_turn
+
+app = typer.Typer(add_completion=False, help="Evaluations and benchmarks.", no_args_is_help=True)
+run = typer.Typer(help="How good are the answers?", no_args_is_help=True)
+bench = typer.Typer(help="What does it cost?", no_args_is_help=True)
+app.add_typer(run, name="run")
+app.add_typer(bench, name="bench")
+
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")]
+
+
+@run.callback()
+def _runs() -> None:
+    """How good are the answers?"""
+
+
+@bench.callback()
+def _benches() -> None:
+    """What does it cost?"""
+
+
+@run.command("answers")
+def run_answers(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the set.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Ask only so many.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+) -> None:
+    """Questions over a corpus: right passage cited, answer in the text, abstention."""
+    report(asyncio.run(answers.run(data, sample=sample, seed=seed)), json_file)
+
+
+@bench.command("turn")
+def run_bench_turn(
+    json_file: JsonFile = None,
+    turns: Annotated[int, typer.Option(min=10, help="Length of the conversation.")] = 100,
+) -> None:
+    """What a turn costs, beside a bare LangGraph app with the stock saver."""
+    report(asyncio.run(bench_turn.run(turns=turns)), json_file)
+
+
+def report(result: dict[str, Any], json_file: Path | None) -> None:
+    """Print `result` as a table and write it to `json_file`."""
+    table = Table("figure", "value", "95 % interval", "n")
+    for name, value in flat(result):
+        if isinstance(value, dict) and "low" in value:
+            spread = f"{value['low']:.3f}-{value['high']:.3f}"
+            table.add_row(name, f"{value['value']:.3f}", spread, str(value["n"]))
+        else:
+            table.add_row(name, str(value), "", "")
+    Console().print(table)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(plain(result), indent=1) + "\n", encoding="utf-8")
+
+
+def plain(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the report with plain numbers under the figures' names, intervals beside them."""
+    figures = flat(result)
+    spread = {n: v for n, v in figures if isinstance(v, dict) and "low" in v}
+    numbers = {n: v["value"] if n in spread else v for n, v in figures}
+    return {**numbers, "spread": spread}
+
+
+def flat(result: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the figures of a nested report with dotted names."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in result.items():
+        if isinstance(value, dict) and "low" not in value:
+            rows += flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,129 @@
+"""The outer edges of both benchmarked servers, scripted alike: model, retrieval, checks.
+
+So what differs between the two is only what carries a turn: runs, events, checkpoints, HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from numpy.typing import NDArray
+
+from core.turn import Intent, ModelRecord, Passage
+from safety.guard import Verdict
+
+TOKENS = 64  # of one answer
+WORDS = [f"word{n} " for n in range(TOKENS - 4)] + ["and", " done", " [1]", "."]
+PASSAGES = [
+    Passage(
+        chunk_id=n,
+        document_id=f"00000000-0000-7000-8000-{n:012d}",
+        uri=f"file:///bench/{n}.md",
+        title=f"Document {n}",
+        section="",
+        page=None,
+        ordinal=0,
+        text=" ".join(f"fact{n}-{i}" for i in range(90)),
+        tokens=180,
+        score=1.0 / n,
+        scores={"vector": 0.5, "keyword": 2.0},
+    )
+    for n in range(1, 6)
+]
+USAGE = {"input_tokens": 1200, "output_tokens": TOKENS, "total_tokens": 1200 + TOKENS}
+
+
+class ScriptedModel(BaseChatModel):
+    """Streams the same 64 tokens, giving way to other work after each."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    async def info(self) -> ModelRecord:
+        """Return which model this is."""
+        return ModelRecord(name="scripted", version="1", server="in process")
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for word in WORDS:
+            await asyncio.sleep(0)
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=word))
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(word, chunk=chunk)
+            yield chunk
+        end = AIMessageChunk(
+            content="",
+            usage_metadata=USAGE,  # type: ignore[arg-type]
+            response_metadata={"finish_reason": "stop"},
+        )
+        yield ChatGenerationChunk(message=end)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(WORDS)))])
+
+
+class ScriptedEmbedder:
+    """Gives every text the same vector and counts words."""
+
+    name = "scripted"
+    dimensions = 384
+
+    async def query(self, text: str) -> NDArray[np.float32]:
+        """Return a unit vector."""
+        return np.eye(1, self.dimensions, dtype=np.float32)[0]
+
+    async def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors."""
+        return np.tile(await self.query(""), (len(texts), 1))
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of words."""
+        return len(text.split())
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Return the whole text as one token."""
+        return [(0, len(text))]
+
+
+async def scripted_search(conn: Any, query: str, *, tenant_id: str, limit: int) -> list[Passage]:
+    """Return the same five passages."""
+    return PASSAGES[:limit]
+
+
+class ScriptedGuard:
+    """Finds nothing."""
+
+    async def check_input(self, text: str) -> Verdict:
+        """Pass."""
+        return Verdict(text, (), None)
+
+    async def check_output(self, text: str) -> Verdict:
+        """Pass."""
+        return Verdict(text, (), None)
+
+
+class ScriptedIntents:
+    """Takes everything for a question."""
+
+    def classify(self, vector: NDArray[np.float32]) -> tuple[Intent, float]:
+        """Return "question"."""
+        return Intent.KNOWLEDGE, 1.0

@@ -1,0 +1,111 @@
+"""The gate between the model's stream and the user."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodes.gate import AnswerGate
+from tests.nodes.passages import passage
+
+SOURCES = [passage(1), passage(2)]
+PIECES = st.sampled_from(
+    [
+        "Water boils",
+        " at 100",
+        ".",
+        " [1]",
+        "[2]",
+        " ",
+        "\n",
+        "[9]",
+        "Yes",
+        "?",
+        " [",
+        "1",
+        "]",
+        "e.g. ",
+    ]
+)
+
+
+def run(chunks: list[str], *, must_cite: bool = True) -> AnswerGate:
+    gate = AnswerGate(SOURCES, must_cite=must_cite)
+    for chunk in chunks:
+        for stretch in gate.feed(chunk):
+            gate.release(stretch)
+    for stretch in gate.finish():
+        gate.release(stretch)
+    return gate
+
+
+def test_nothing_leaves_before_the_first_citation() -> None:
+    """A sentence without a source waits until one has come."""
+    gate = AnswerGate(SOURCES, must_cite=True)
+    assert gate.feed("I believe so. It is hot. ") == []
+    assert gate.feed("Water boils at 100 degrees [1]. And ") == [
+        "I believe so. ",
+        "It is hot. ",
+        "Water boils at 100 degrees [1]. ",
+    ]
+
+
+def test_an_answer_without_any_citation_never_leaves() -> None:
+    """Without support there is nothing to take back."""
+    gate = run(["Water boils ", "at 100 degrees. ", "Surely."])
+    assert gate.released == ""
+    assert gate.citations == []
+
+
+def test_small_talk_leaves_without_citation() -> None:
+    """Who need not cite may speak."""
+    assert run(["Hello! ", "How are you?"], must_cite=False).released == "Hello! How are you?"
+
+
+def test_a_marker_that_names_no_source_is_never_shown() -> None:
+    """[9] is removed when there are two sources, and does not count as support."""
+    assert run(["Hot [9]. Boils [2]."]).released == "Hot. Boils [2]."
+    assert run(["Hot [9]."]).released == ""
+    assert run(["Hot [0]."]).released == ""
+
+
+def test_a_marker_behind_the_full_stop_belongs_to_its_sentence() -> None:
+    """ "It boils. [1] Next" is cut behind the marker."""
+    gate = AnswerGate(SOURCES, must_cite=True)
+    assert gate.feed("It boils. ") == []
+    assert gate.feed("[1] Next") == ["It boils. [1] "]
+
+
+def test_each_source_is_cited_once_with_its_passage() -> None:
+    """Citations come in the order of their first use and name the passage behind the number."""
+    citations = run(["A [2]. B [1]. C [2]."]).citations
+    assert [(c["marker"], c["chunk_id"]) for c in citations] == [(2, 1002), (1, 1001)]
+    assert citations[0]["quote"] == "Water boils at 100 degrees."
+
+
+def test_a_key_block_is_judged_whole() -> None:
+    """Lines of a private key do not leave one by one."""
+    gate = AnswerGate(SOURCES, must_cite=False)
+    assert gate.feed("Here:\n-----BEGIN PRIVATE KEY-----\nabc\ndef\n") == []
+    out = gate.feed("-----END PRIVATE KEY-----\nDone") + gate.finish()
+    assert "".join(out).count("-----BEGIN") == 1
+
+
+@given(st.lists(PIECES, max_size=40), st.data())
+def test_chunking_does_not_change_the_answer(pieces: list[str], data: st.DataObject) -> None:
+    """However the stream is cut, the same text leaves with the same citations."""
+    whole = "".join(pieces)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
+    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    one, many = run([whole]), run(chunks)
+    assert many.released == one.released
+    assert many.citations == one.citations
+
+
+@given(st.lists(PIECES, max_size=40))
+def test_without_the_duty_to_cite_no_text_is_lost(pieces: list[str]) -> None:
+    """Everything but stray markers and trailing blanks comes out."""
+    whole = "".join(pieces)
+    released = run([whole], must_cite=False).released
+    kept = "".join(c for c in released if c.isalpha())
+    assert kept == "".join(c for c in whole if c.isalpha())
