@@ -1,0 +1,91 @@
+"""Runs the embedded server on a socket, for a person or for a parent process."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from typing import BinaryIO
+
+import orjson
+import uvicorn
+from starlette.types import ASGIApp
+
+from core.errors import AddressRefused, OperatorError, PortInUse
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 picks a free one.
+
+    Raises PortInUse, AddressRefused for an address that others can reach (the server has
+    no accounts), or OperatorError when the address cannot be used.
+    """
+    if host != "localhost" and not _is_loopback(host):
+        raise AddressRefused(
+            "The embedded model server has no accounts, so it serves this machine only: "
+            "use --host 127.0.0.1."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere this would share the port with another server
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(1024)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"Port {port} is in use; choose another with --port.") from error
+        raise OperatorError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    return bound
+
+
+def address(bound: socket.socket) -> str:
+    """Return the base URL of a listening socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: ASGIApp, bound: socket.socket) -> None:
+    """Serve until a signal ends it."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_keep_alive=75,  # longer than clients keep idle connections
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def announce(bound: socket.socket) -> None:
+    """Tell the parent, in one line on stdout, where the server listens."""
+    sys.stdout.buffer.write(orjson.dumps({"url": address(bound)}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def end_with_parent(pipe: BinaryIO) -> None:
+    """End this process as soon as `pipe` is closed, which a parent's death does too.
+
+    A thread, because the event loop may be busy; and no clean-up, because there is
+    nothing to save and nobody left to answer.
+    """
+
+    def wait() -> None:
+        while pipe.read(1):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
