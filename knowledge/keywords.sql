@@ -1,4 +1,4 @@
--- name: index
+-- index --
 -- Writes the postings of a document's chunks and the document's length in lexemes.
 with lexemes as materialized (
     select c.chunk_id, l.lexeme, cardinality(l.positions) as count,
@@ -16,20 +16,20 @@ with lexemes as materialized (
       from lexemes group by lexeme
 )
 update documents set words = (select coalesce(sum(count), 0) from lexemes)
- where tenant_id = %(tenant_id)s and document_id = %(document_id)s;
+ where tenant_id = %(tenant_id)s and document_id = %(document_id)s
 
--- name: drop
+-- drop --
 -- Deletes the postings of a document.
-delete from keywords where tenant_id = %(tenant_id)s and document_id = %(document_id)s;
+delete from keywords where tenant_id = %(tenant_id)s and document_id = %(document_id)s
 
--- name: totals
+-- totals --
 -- Counts the tenant's chunks and their lexemes.
 select coalesce(sum(chunks), 0)::bigint, coalesce(sum(words), 0)::bigint
-  from documents where tenant_id = %(tenant_id)s;
+  from documents where tenant_id = %(tenant_id)s
 
--- name: postings
+-- postings --
 -- Returns the postings of each lexeme of a question, one row a lexeme.
 select string_agg(k.postings, '')
   from unnest(to_tsvector('pg_catalog.english', translate(%(query)s, '/', ' '))) l
   join keywords k on k.tenant_id = %(tenant_id)s and k.lexeme = l.lexeme
- group by l.lexeme;
+ group by l.lexeme

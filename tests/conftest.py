@@ -16,6 +16,7 @@ from psycopg import sql
 from db.embedded import EmbeddedPostgres, join
 from db.migrate import migrate
 from db.pool import Database
+from embeddings.minilm import MiniLM
 
 T = TypeVar("T")
 
@@ -85,3 +86,11 @@ def run_apart(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a loop of its own, in a thread that has none yet."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[MiniLM]:
+    """The embedding model, loaded once a session."""
+    model = MiniLM.load()
+    yield model
+    model.close()
