@@ -9,6 +9,7 @@ START → screen ─┬→ recall → classify ─┬→ retrieve → generate �
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -23,10 +24,10 @@ from nodes.refuse import refuse
 from nodes.remember import remember
 from nodes.retrieve import retrieve
 from nodes.screen import screen
-from nodes.stages import staged
+from nodes.staged import Node, staged
 from nodes.verify import verify
 
-NODES = {
+NODES: dict[str, Node] = {
     "screen": screen,
     "recall": recall,
     "classify": classify,
@@ -40,11 +41,13 @@ NODES = {
 ASK_BACK = frozenset({Intent.CLARIFY, Intent.HANDOFF})
 
 
-def build() -> StateGraph[TurnState, Context, TurnState, TurnState]:
-    """Return the graph of a turn, not yet compiled."""
+def build(
+    wrap: Callable[[str, Node], Node] = staged,
+) -> StateGraph[TurnState, Context, TurnState, TurnState]:
+    """Return the graph of a turn, not yet compiled; `wrap` is put around each node."""
     graph = StateGraph(TurnState, context_schema=Context)
     for name, node in NODES.items():
-        graph.add_node(name, staged(name, node))
+        graph.add_node(name, wrap(name, node))
     graph.add_edge(START, "screen")
     graph.add_conditional_edges("screen", after_screen)
     graph.add_edge("recall", "classify")

@@ -58,6 +58,7 @@ class Runner:
     """Works on runs until it is closed; `async with` keeps its heartbeat, sweeper and listener."""
 
     def __init__(self, services: Services, limits: Limits, pace: Pace, tracer: Tracer) -> None:
+        self.services = services
         self._database = services.database
         self._pace = pace
         self._turns = TurnFactory(services, limits, pace.max_seconds, pace.max_attempts, tracer)

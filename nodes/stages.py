@@ -1,14 +1,9 @@
-"""Measures each node of one turn and tells the journal and the trace about it."""
+"""Measures the nodes of one turn and tells the journal and the trace about it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
 
-from langgraph.runtime import Runtime
-
-from core.errors import ParleyError
 from core.events import Emit
 from core.telemetry import Trace
 from core.turn import TurnState
@@ -41,34 +36,3 @@ class Stages:
         self.state.update(update)
         self._emit("node.finished", {"node": node, "ms": round(took, 3)})
         self.trace.node_finished(node, update, error)
-
-
-class HasStages(Protocol):
-    """Anything that carries the stages of a turn."""
-
-    @property
-    def stages(self) -> Stages:
-        """The stages of the turn."""
-
-
-C = TypeVar("C", bound=HasStages)
-
-
-def staged(
-    name: str, node: Callable[[TurnState, Runtime[C]], Awaitable[TurnState]]
-) -> Callable[[TurnState, Runtime[C]], Awaitable[TurnState]]:
-    """Return `node` measured under `name`."""
-
-    async def run(state: TurnState, runtime: Runtime[C]) -> TurnState:
-        stages = runtime.context.stages
-        stages.started(name)
-        try:
-            update = await node(state, runtime)
-        except BaseException as error:
-            code = error.code if isinstance(error, ParleyError) else type(error).__name__
-            stages.finished(name, {}, error=code)
-            raise
-        stages.finished(name, update)
-        return update
-
-    return run

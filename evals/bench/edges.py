@@ -13,6 +13,7 @@ import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from numpy.typing import NDArray
 
@@ -37,7 +38,7 @@ PASSAGES = [
     )
     for n in range(1, 6)
 ]
-USAGE = {"input_tokens": 1200, "output_tokens": TOKENS, "total_tokens": 1200 + TOKENS}
+USAGE = UsageMetadata(input_tokens=1200, output_tokens=TOKENS, total_tokens=1200 + TOKENS)
 
 
 class ScriptedModel(BaseChatModel):
@@ -66,7 +67,7 @@ class ScriptedModel(BaseChatModel):
             yield chunk
         end = AIMessageChunk(
             content="",
-            usage_metadata=USAGE,  # type: ignore[arg-type]
+            usage_metadata=USAGE,
             response_metadata={"finish_reason": "stop"},
         )
         yield ChatGenerationChunk(message=end)
@@ -89,7 +90,9 @@ class ScriptedEmbedder:
 
     async def query(self, text: str) -> NDArray[np.float32]:
         """Return a unit vector."""
-        return np.eye(1, self.dimensions, dtype=np.float32)[0]
+        vector = np.zeros(self.dimensions, dtype=np.float32)
+        vector[0] = 1.0
+        return vector
 
     async def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -50,78 +52,75 @@ async def serve(contender: str, database_url: str) -> AsyncIterator[str]:
         await process.wait()
 
 
-def parley(database_url: str) -> FastAPI:
-    """Return the real application over the scripted edges."""
-
-    @asynccontextmanager
-    async def build(settings: Settings) -> AsyncIterator[Services]:
-        embedder = edges.ScriptedEmbedder()
-        search, model = cast(Any, edges.scripted_search), cast(Any, edges.ScriptedModel())
-        guard, intents = cast(Any, edges.ScriptedGuard()), cast(Any, edges.ScriptedIntents())
-        async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
-            services = turn.Services(
-                database=database,
-                embedder=embedder,
-                search=search,
-                model=model,
-                guard=guard,
-                intents=intents,
-                prompts=Prompts.load(),
-                replies=Replies.load(),
-            )
-            async with Runner(services, turn.Limits(), Pace(), NullTracer()) as runner:
-                yield Services(
-                    settings=settings,
+@asynccontextmanager
+async def parley(database_url: str) -> AsyncIterator[FastAPI]:
+    """Yield the real application over the scripted edges."""
+    embedder: Any = edges.ScriptedEmbedder()
+    search: Any = edges.scripted_search
+    model: Any = edges.ScriptedModel()
+    guard: Any = edges.ScriptedGuard()
+    intents: Any = edges.ScriptedIntents()
+    tracer = NullTracer()
+    async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
+        services = turn.Services(
+            database=database,
+            embedder=embedder,
+            search=search,
+            model=model,
+            guard=guard,
+            intents=intents,
+            prompts=Prompts.load(),
+            replies=Replies.load(),
+        )
+        async with Runner(services, turn.Limits(), Pace(), tracer) as runner:
+            yield create_app(
+                Services(
+                    settings=Settings(),
                     database=database,
                     embedder=embedder,
                     search=search,
                     model=model,
                     guard=guard,
-                    tracer=NullTracer(),
+                    tracer=tracer,
                     runner=runner,
                 )
-
-    app = create_app(Settings(), build=build)
-
-    @app.get("/cpu")
-    async def cpu() -> float:
-        return time.process_time()
-
-    return app
+            )
 
 
-def main() -> None:
-    """Serve until the process is ended; the first line printed is the address."""
+@asynccontextmanager
+async def bare(database_url: str) -> AsyncIterator[FastAPI]:
+    """Yield the yardstick."""
+    yield stock.create_app(database_url, POOL_SIZE)
+
+
+class Announcing(uvicorn.Server):
+    """Prints its address once it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then print."""
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            print(f"http://127.0.0.1:{port}", flush=True)
+
+
+async def main(contender: str, database_url: str) -> None:
+    """Serve until the process is ended."""
+    async with (parley if contender == "parley" else bare)(database_url) as app:
+
+        @app.get("/cpu")
+        async def cpu() -> float:
+            return time.process_time()
+
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, loop="uvloop", http="httptools", log_level="warning"
+        )
+        await Announcing(config).serve()
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("contender", choices=["parley", "stock"])
     parser.add_argument("database_url")
     arguments = parser.parse_args()
-    make = parley if arguments.contender == "parley" else stock_app
-    config = uvicorn.Config(
-        make(arguments.database_url),
-        host="127.0.0.1",
-        port=0,
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-    )
-    asyncio.run(_announce(uvicorn.Server(config)))
-
-
-def stock_app(database_url: str) -> FastAPI:
-    """Return the yardstick."""
-    return stock.create_app(database_url, POOL_SIZE)
-
-
-async def _announce(server: uvicorn.Server) -> None:
-    serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
-    if server.started:
-        port = server.servers[0].sockets[0].getsockname()[1]
-        print(f"http://127.0.0.1:{port}", flush=True)
-    await serving
-
-
-if __name__ == "__main__":
-    main()
+    uvloop.run(main(arguments.contender, arguments.database_url))

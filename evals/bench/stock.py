@@ -6,7 +6,6 @@ tutorials do it: messages in the state, one saver for all, tokens through `strea
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
@@ -107,9 +106,5 @@ def create_app(database_url: str, pool_size: int) -> FastAPI:
             yield b"data: [DONE]\n\n"
 
         return StreamingResponse(frames(), media_type="text/event-stream")
-
-    @app.get("/cpu")
-    async def cpu() -> float:
-        return time.process_time()
 
     return app
