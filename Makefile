@@ -1,42 +1,78 @@
-# Everything runs from its own virtual environment: only Python 3.11-3.13 is needed.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+# Everything runs from a virtual environment inside the checkout.
+# The only thing needed beforehand is Python 3.11, 3.12 or 3.13.
+
 VENV ?= .venv
 BIN = $(VENV)/bin
+PYTHON ?=
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-DOCS ?= README.md CHANGELOG.md docs
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 export TZ = UTC
+export PYTHONUTF8 = 1
 
-.PHONY: run test check lock clean
+# One file or folder given as DOCS=PATH, spaces allowed; otherwise Parley's own documentation.
+DOCUMENTS = $(if $(filter command line environment,$(origin DOCS)),"$(DOCS)",README.md CHANGELOG.md docs)
+
+# An environment whose interpreter is gone (moved or upgraded since) is made anew, with its packages.
+$(shell test -e $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.dev)
+
+.DELETE_ON_ERROR:
+.PHONY: help run test check lock env clean
+
+help:
+	@echo "make run              start Parley on http://127.0.0.1:8080, having read its own documentation"
+	@echo "make run DOCS=PATH    the same, having read your documents instead"
+	@echo "make test             install the tools, run every check and test (ARGS=... goes to pytest)"
+	@echo "make check            only the checks: format, lint, types, import order"
+	@echo "make lock             renew requirements.lock and requirements-dev.lock from pyproject.toml"
+	@echo "make env              write .env with fresh passwords, for docker compose"
+	@echo "make clean            remove the virtual environment and caches; your data stays in .parley/"
 
 run: $(VENV)/.run
-	$(BIN)/python -m api run $(DOCS)
+	@$(BIN)/python -m api run $(DOCUMENTS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
+# What is locked stays as it is where it still fits; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements-dev.lock $(LOCK_ARGS)
-	$(BIN)/uv pip compile pyproject.toml -c requirements-dev.lock --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.lock $(LOCK_ARGS)
+	$(COMPILE) --group dev -o requirements-dev.lock $(UPGRADE)
+	$(COMPILE) -c requirements-dev.lock -o requirements.lock $(UPGRADE)
+
+env:
+	@sh deploy/env.sh
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .langgraph_api
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11, 3.12 or 3.13 on the PATH (or make PYTHON=/path/to/python3)."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
 $(VENV)/.run: requirements.lock | $(BIN)/python
-	$(PIP) -r requirements.lock
+	@echo "Installing the packages of requirements.lock into $(VENV): once, for a minute or two."
+	@start=$$(date +%s); $(PIP) -r requirements.lock && echo "Set up in $$(( $$(date +%s) - start )) s."
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock | $(BIN)/python
-	$(PIP) -r requirements-dev.lock
+	@echo "Installing the packages of requirements-dev.lock into $(VENV): once, for a minute or two."
+	@start=$$(date +%s); $(PIP) -r requirements-dev.lock && echo "Set up in $$(( $$(date +%s) - start )) s."
 	@touch $@ $(VENV)/.run
+
+# The first interpreter that answers, has the right version and can make environments.
+# A name on the PATH is not enough: shims of version managers answer for versions that are not there.
+$(BIN)/python:
+	@version='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'; right=; \
+	for name in "$(PYTHON)" python3.13 python3.12 python3.11 python3 python; do \
+	    command -v "$$name" >/dev/null 2>&1 && "$$name" -c "$$version" >/dev/null 2>&1 || continue; \
+	    right="$$name"; \
+	    "$$name" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+	    rm -rf "$(VENV)"; "$$name" -m venv "$(VENV)"; exit; \
+	done; \
+	if [ -n "$$right" ]; then \
+	    echo "$$right cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	else \
+	    echo "Parley needs Python 3.11, 3.12 or 3.13 on the PATH, or make PYTHON=/path/to/python3." >&2; \
+	fi; exit 1
