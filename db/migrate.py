@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -62,7 +62,7 @@ async def migrate(admin_url: str, *, app_url: str | None = None) -> list[str]:
             await conn.execute(SQL["search_path"], {"path": SEARCH_PATH})
             # Asking again instead of waiting inside Postgres: a waiting statement would
             # block the checkpointer's `create index concurrently`, a deadlock.
-            while not await _flag(conn, SQL["try_lock"]):
+            while not await _flag(conn, SQL["try_lock"]):  # noqa: ASYNC110 - it is a database lock
                 await asyncio.sleep(_WAIT_SECONDS)
             applied = [*await _ours(conn), *await _checkpointer(conn)]
             if app_url is not None:
@@ -101,7 +101,7 @@ async def _ours(conn: AsyncConnection[DictRow]) -> list[str]:
     missing = await _missing(conn)
     for migration in missing:
         async with conn.transaction():
-            await conn.execute(cast(LiteralString, migration.text))
+            await conn.execute(migration.text)
             record = {"name": migration.name, "sha256": migration.sha256}
             await conn.execute(SQL["record"], record)
     return [migration.name for migration in missing]

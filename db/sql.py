@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _HEADING = re.compile(r"^-- (\w+) --[ \t]*\n", re.MULTILINE)
 
@@ -40,7 +40,7 @@ class _Statements(Mapping[str, LiteralString]):
             if name in found:
                 raise ValueError(f"{self._path} holds two statements named {name}")
             lines = [line for line in body.splitlines() if not line.startswith("--")]
-            found[name] = cast(LiteralString, "\n".join(lines).strip())
+            found[name] = "\n".join(lines).strip()
         return found
 
     def __getitem__(self, name: str) -> LiteralString:

@@ -28,8 +28,11 @@ from core.errors import DataFolderUnusable
 from db.embedded.binaries import MAJOR
 
 _OURS = frozenset(
-    "data data.incomplete socket postgres.log postgres.log.1 lock users server programs "
-    "programs.incomplete lost+found .gitignore .DS_Store".split()
+    (
+        *("data", "data.incomplete", "socket", "postgres.log", "postgres.log.1"),
+        *("lock", "users", "server", "programs", "programs.incomplete"),
+        *("lost+found", ".gitignore", ".DS_Store"),  # not ours, and nothing to worry about
+    )
 )
 _LONGEST_SOCKET_FOLDER = 80  # bytes; the address with its file name must fit 104 (macOS)
 _PLAIN_PATH = re.compile(r"[\w/. +@-]+")  # libpq and Postgres both split hosts at commas

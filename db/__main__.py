@@ -1,0 +1,118 @@
+"""python -m db: migrate, look at the database, get its address."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import psycopg
+import typer
+from psycopg import AsyncConnection
+
+from core.errors import ParleyError, SettingsInvalid
+from core.settings import DatabaseSettings
+from core.settings import read as read_settings
+from db import schema
+from db.embedded import embedded_postgres
+from db.migrate import SQL, migrate, verify
+
+app = typer.Typer(help="The database.", no_args_is_help=True, add_completion=False)
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the schema of this version."""
+
+    async def work() -> None:
+        async with addresses(_settings()) as (url, admin_url):
+            if admin_url is None:
+                raise SettingsInvalid(
+                    "Only an owner may migrate.",
+                    hint="Set DATABASE_ADMIN_URL to the same database with its owner's role.",
+                )
+            applied = await migrate(admin_url, app_url=url)
+        print("\n".join(f"applied {name}" for name in applied) or "up to date")
+
+    _run(work())
+
+
+@app.command()
+def status() -> None:
+    """Say which server this is, whether the schema is current, and how much is stored."""
+
+    async def work() -> None:
+        async with (
+            addresses(_settings()) as (url, _),
+            await AsyncConnection.connect(url, autocommit=True) as conn,
+        ):
+            await verify(conn)
+            print(f"Postgres {conn.info.parameter_status('server_version')}, schema is current")
+            async with conn.cursor() as cursor:
+                await cursor.execute(SQL["applied"])
+                for name, _digest in sorted(await cursor.fetchall()):
+                    print(f"  {name}")
+
+    _run(work())
+
+
+@app.command()
+def url(
+    admin: Annotated[bool, typer.Option(help="As the owner, who sees all tenants.")] = False,
+) -> None:
+    """Print the database's address and keep an embedded server running until Enter or Ctrl-C.
+
+    For psql, pg_dump and friends.
+    """
+
+    async def work() -> None:
+        async with addresses(_settings()) as (app_url, admin_url):
+            address = admin_url if admin else app_url
+            if address is None:
+                raise SettingsInvalid("DATABASE_ADMIN_URL is not set.")
+            print(address, flush=True)
+            if _settings().url is None:
+                await asyncio.to_thread(sys.stdin.readline)
+
+    _run(work())
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Write db/schema.sql anew from the migrations, in a server of its own."""
+
+    async def work() -> None:
+        print(f"wrote {await schema.write()}")
+
+    _run(work())
+
+
+@asynccontextmanager
+async def addresses(settings: DatabaseSettings) -> AsyncIterator[tuple[str, str | None]]:
+    """Yield (application's URL, owner's URL or None), with the embedded server running."""
+    if settings.url is None:
+        async with embedded_postgres(settings.folder) as postgres:
+            yield postgres.url, postgres.admin_url
+        return
+    admin_url = settings.admin_url.get_secret_value() if settings.admin_url else None
+    yield settings.url.get_secret_value(), admin_url
+
+
+def _settings() -> DatabaseSettings:
+    return read_settings().database
+
+
+def _run(work: object) -> None:
+    try:
+        asyncio.run(work)  # type: ignore[arg-type]
+    except (ParleyError, psycopg.OperationalError) as error:
+        hint = getattr(error, "hint", None)
+        raise SystemExit(f"{error}\n{hint}" if hint else str(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,58 @@
+"""Messages: what was said in a thread, numbered from 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow, class_row
+
+from core.turn import Citation
+from db.sql import load
+
+SQL = load(__file__)
+_NEWEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a thread."""
+
+    message_id: UUID
+    thread_id: UUID
+    seq: int  # 1, 2, 3 … within the thread
+    run_id: UUID  # the turn that it belongs to
+    role: Literal["user", "assistant"]
+    content: str
+    citations: list[Citation]
+    abstained: bool
+    created_at: datetime
+
+
+async def list_after(
+    conn: AsyncConnection[TupleRow], thread_id: UUID, *, after: int = 0, limit: int = 100
+) -> list[Message]:
+    """Return the messages with a sequence number above `after`, oldest first."""
+    async with conn.cursor(row_factory=class_row(Message)) as cursor:
+        await cursor.execute(
+            SQL["list_after"], {"thread_id": thread_id, "after": after, "limit": limit}
+        )
+        return await cursor.fetchall()
+
+
+async def window(
+    conn: AsyncConnection[TupleRow], thread_id: UUID, *, limit: int, before_seq: int | None = None
+) -> list[Message]:
+    """Return the newest `limit` messages, oldest first.
+
+    before_seq: only messages with a smaller sequence number count.
+    """
+    before = _NEWEST if before_seq is None else before_seq
+    async with conn.cursor(row_factory=class_row(Message)) as cursor:
+        await cursor.execute(
+            SQL["window"], {"thread_id": thread_id, "before": before, "limit": limit}
+        )
+        return (await cursor.fetchall())[::-1]

@@ -1,0 +1,369 @@
+-- What the database is: the sum of db/migrations, for reading.
+-- Written by `python -m db schema`; a test compares the two. The checkpointer's tables in
+-- schema checkpoints are its own business and not shown.
+
+SET check_function_bodies = off;
+CREATE ROLE parley_app LOGIN;
+CREATE ROLE parley_sweeper NOLOGIN;
+CREATE SCHEMA checkpoints;
+GRANT USAGE ON SCHEMA checkpoints TO parley_app;
+CREATE EXTENSION vector WITH SCHEMA public;
+
+CREATE SCHEMA parley;
+
+CREATE FUNCTION parley.protect(target regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+begin
+    execute format('alter table %s enable row level security', target);
+    execute format('alter table %s force row level security', target);
+    execute format(
+        'create policy tenant on %s
+            using (tenant_id = nullif(current_setting(''parley.tenant'', true), ''''))
+            with check (tenant_id = nullif(current_setting(''parley.tenant'', true), ''''))',
+        target);
+    execute format('grant select, insert, update, delete on %s to parley_app', target);
+end
+$$;
+
+CREATE FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) RETURNS TABLE(run_id uuid, lease_token bigint, cancel_requested boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    update runs r
+       set lease_expires_at = now() + make_interval(secs => lease_seconds)
+     where r.run_id = any(run_ids) and r.status = 'running' and r.lease_owner = worker
+    returning r.run_id, r.lease_token, r.cancel_requested
+$$;
+
+ALTER FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) OWNER TO parley_sweeper;
+
+CREATE FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) RETURNS TABLE(tenant_id text, run_id uuid)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    update runs r
+       set lease_owner = worker,
+           lease_token = r.lease_token + 1,
+           attempt = r.attempt + 1,
+           lease_expires_at = now() + make_interval(secs => lease_seconds)
+     where r.run_id in (
+               select x.run_id from runs x
+                where x.status = 'running' and x.lease_expires_at < now()
+                order by x.lease_expires_at
+                limit most
+                  for update skip locked)
+    returning r.tenant_id, r.run_id
+$$;
+
+ALTER FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) OWNER TO parley_sweeper;
+
+CREATE SEQUENCE parley.chunk_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE parley.chunks (
+    tenant_id text NOT NULL,
+    chunk_id bigint DEFAULT nextval('parley.chunk_ids'::regclass) NOT NULL,
+    document_id uuid NOT NULL,
+    ordinal integer NOT NULL,
+    text text NOT NULL,
+    section text DEFAULT ''::text NOT NULL,
+    page integer,
+    tokens integer NOT NULL,
+    embedding public.halfvec(384) NOT NULL
+)
+PARTITION BY HASH (tenant_id);
+
+ALTER TABLE ONLY parley.chunks FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.documents (
+    tenant_id text NOT NULL,
+    document_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    uri text NOT NULL COLLATE pg_catalog."C",
+    title text NOT NULL,
+    media_type text NOT NULL,
+    content_sha256 bytea NOT NULL,
+    embedding_model text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    language text,
+    author text,
+    chunks integer DEFAULT 0 NOT NULL,
+    tokens integer DEFAULT 0 NOT NULL,
+    words bigint DEFAULT 0 NOT NULL,
+    bytes bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.documents FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.keywords (
+    tenant_id text NOT NULL,
+    lexeme text NOT NULL COLLATE pg_catalog."C",
+    document_id uuid NOT NULL,
+    postings bytea NOT NULL
+);
+
+ALTER TABLE ONLY parley.keywords FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.messages (
+    tenant_id text NOT NULL,
+    thread_id uuid NOT NULL,
+    seq integer NOT NULL,
+    message_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    role text NOT NULL,
+    content text NOT NULL,
+    citations jsonb DEFAULT '[]'::jsonb NOT NULL,
+    abstained boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
+);
+
+ALTER TABLE ONLY parley.messages FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE parley.run_events (
+    tenant_id text NOT NULL,
+    run_id uuid NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    events jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.run_events FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.runs (
+    tenant_id text NOT NULL,
+    run_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    user_id text NOT NULL,
+    status text NOT NULL,
+    input jsonb NOT NULL,
+    error jsonb,
+    attempt integer DEFAULT 1 NOT NULL,
+    lease_owner text NOT NULL,
+    lease_token bigint DEFAULT 1 NOT NULL,
+    lease_expires_at timestamp with time zone NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.runs FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.threads (
+    tenant_id text NOT NULL,
+    thread_id uuid NOT NULL,
+    user_id text NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    last_seq integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.threads FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.turns (
+    tenant_id text NOT NULL,
+    run_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    intent text,
+    query text,
+    prompt_name text,
+    prompt_version integer,
+    prompt_sha256 text,
+    prompt jsonb DEFAULT '[]'::jsonb NOT NULL,
+    passages jsonb DEFAULT '[]'::jsonb NOT NULL,
+    raw_answer text DEFAULT ''::text NOT NULL,
+    model jsonb,
+    usage jsonb,
+    stages jsonb DEFAULT '{}'::jsonb NOT NULL,
+    first_token_ms real,
+    total_ms real NOT NULL,
+    outcome text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ONLY parley.chunks
+    ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, chunk_id);
+
+ALTER TABLE ONLY parley.chunks
+    ADD CONSTRAINT chunks_tenant_id_document_id_ordinal_key UNIQUE (tenant_id, document_id, ordinal);
+
+ALTER TABLE ONLY parley.documents
+    ADD CONSTRAINT documents_pkey PRIMARY KEY (tenant_id, document_id);
+
+ALTER TABLE ONLY parley.documents
+    ADD CONSTRAINT documents_tenant_id_uri_key UNIQUE (tenant_id, uri);
+
+ALTER TABLE ONLY parley.keywords
+    ADD CONSTRAINT keywords_pkey PRIMARY KEY (tenant_id, lexeme, document_id);
+
+ALTER TABLE ONLY parley.messages
+    ADD CONSTRAINT messages_message_id_key UNIQUE (message_id);
+
+ALTER TABLE ONLY parley.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (thread_id, seq);
+
+ALTER TABLE ONLY parley.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY parley.run_events
+    ADD CONSTRAINT run_events_pkey PRIMARY KEY (run_id, first_seq);
+
+ALTER TABLE ONLY parley.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY parley.runs
+    ADD CONSTRAINT runs_tenant_id_run_id_key UNIQUE (tenant_id, run_id);
+
+ALTER TABLE ONLY parley.threads
+    ADD CONSTRAINT threads_pkey PRIMARY KEY (thread_id);
+
+ALTER TABLE ONLY parley.threads
+    ADD CONSTRAINT threads_tenant_id_thread_id_key UNIQUE (tenant_id, thread_id);
+
+ALTER TABLE ONLY parley.turns
+    ADD CONSTRAINT turns_pkey PRIMARY KEY (run_id);
+
+CREATE INDEX chunks_by_meaning ON ONLY parley.chunks USING hnsw (embedding public.halfvec_ip_ops) WITH (m='16', ef_construction='200');
+
+CREATE INDEX keywords_by_document ON parley.keywords USING btree (tenant_id, document_id);
+
+CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
+
+CREATE INDEX runs_by_lease ON parley.runs USING btree (lease_expires_at) WHERE (status = 'running'::text);
+
+CREATE INDEX runs_by_thread ON parley.runs USING btree (thread_id, created_at);
+
+CREATE UNIQUE INDEX runs_one_active ON parley.runs USING btree (thread_id) WHERE (status = 'running'::text);
+
+CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated_at DESC, thread_id);
+
+ALTER TABLE parley.chunks
+    ADD CONSTRAINT chunks_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.keywords
+    ADD CONSTRAINT keywords_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.messages
+    ADD CONSTRAINT messages_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.messages
+    ADD CONSTRAINT messages_tenant_id_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES parley.threads(tenant_id, thread_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.run_events
+    ADD CONSTRAINT run_events_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.runs
+    ADD CONSTRAINT runs_tenant_id_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES parley.threads(tenant_id, thread_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.turns
+    ADD CONSTRAINT turns_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
+
+ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.keywords ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.messages ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.run_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.runs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (true);
+
+CREATE POLICY tenant ON parley.chunks USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.documents USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.keywords USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.messages USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.run_events USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.runs USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.threads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.turns USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+ALTER TABLE parley.threads ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.turns ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA parley TO parley_app;
+GRANT USAGE ON SCHEMA parley TO parley_sweeper;
+
+REVOKE ALL ON FUNCTION parley.protect(target regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) TO parley_app;
+
+REVOKE ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) TO parley_app;
+
+GRANT USAGE ON SEQUENCE parley.chunk_ids TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.chunks TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.documents TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keywords TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.messages TO parley_app;
+
+GRANT SELECT ON TABLE parley.migrations TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.run_events TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.runs TO parley_app;
+GRANT SELECT ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(attempt) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_owner) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_token) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_expires_at) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.threads TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.turns TO parley_app;
+
+CREATE TABLE parley.chunks_0 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 0);
+CREATE TABLE parley.chunks_1 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 1);
+CREATE TABLE parley.chunks_2 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 2);
+CREATE TABLE parley.chunks_3 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 3);
+CREATE TABLE parley.chunks_4 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 4);
+CREATE TABLE parley.chunks_5 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 5);
+CREATE TABLE parley.chunks_6 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 6);
+CREATE TABLE parley.chunks_7 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 7);
+CREATE TABLE parley.chunks_8 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 8);
+CREATE TABLE parley.chunks_9 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 9);
+CREATE TABLE parley.chunks_10 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 10);
+CREATE TABLE parley.chunks_11 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 11);
+CREATE TABLE parley.chunks_12 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 12);
+CREATE TABLE parley.chunks_13 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 13);
+CREATE TABLE parley.chunks_14 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 14);
+CREATE TABLE parley.chunks_15 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 15);
