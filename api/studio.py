@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from langgraph.runtime import Runtime
 
 from api.build import build, limits
-from api.caller import LOCAL
+from api.caller import Caller, identify
 from core.errors import OperatorError
 from core.events import EventType
 from core.settings import read
@@ -37,19 +37,21 @@ class Studio:
         """Return `node` with a context of our own; raises OperatorError before the start."""
 
         async def run(state: TurnState, runtime: Runtime[Context]) -> TurnState:
-            whole = TurnState(**{"user_seq": 1, **state})  # type: ignore[typeddict-item]
-            return await node(whole, runtime.override(context=self.context(whole)))
+            whole = TurnState(**{"user_seq": 1, **state})
+            return await node(
+                whole, runtime.override(context=self.context(whole, await identify()))
+            )
 
         run.__name__ = name
         return run
 
-    def context(self, state: TurnState) -> Context:
+    def context(self, state: TurnState, caller: Caller) -> Context:
         """Return the surroundings of one node."""
         if self.services is None:
             raise OperatorError("The services are not open yet.")
         return Context(
-            tenant_id=LOCAL.tenant_id,
-            user_id=LOCAL.user_id,
+            tenant_id=caller.tenant_id,
+            user_id=caller.user_id,
             thread_id="",
             run_id="",
             services=self.services,

@@ -1,4 +1,4 @@
--- name: append
+-- append --
 -- Stores a stretch of a run's log, if the writer still holds the run's lease, and wakes tailers.
 with held as (
     select run_id from runs
@@ -11,7 +11,7 @@ with held as (
 )
 select pg_notify('run_events', run_id::text) from stored
 
--- name: append_end
+-- append_end --
 -- Stores the last stretch of a run that has been ended in the same transaction.
 with stored as (
     insert into run_events (tenant_id, run_id, first_seq, last_seq, events)
@@ -20,7 +20,7 @@ with stored as (
 )
 select pg_notify('run_events', run_id::text) from stored
 
--- name: read
+-- read --
 -- The stretches of a run's log that hold something after a sequence number, in order.
 select events from run_events
  where run_id = %(run_id)s and last_seq > %(after)s

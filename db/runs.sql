@@ -1,4 +1,4 @@
--- name: start
+-- start --
 -- Takes the thread's next sequence number, stores the user's message and the run, all or nothing.
 with thread as (
     update threads set last_seq = last_seq + 1, updated_at = now()
@@ -17,7 +17,7 @@ select %(tenant_id)s, %(thread_id)s, thread.last_seq, %(message_id)s, run.run_id
   from thread, run
 returning seq
 
--- name: finish
+-- finish --
 -- Ends a run that still holds its lease and stores the answer, if there is one.
 with run as (
     update runs set status = %(status)s, error = %(error)s, finished_at = now()
@@ -39,37 +39,37 @@ with run as (
 )
 select (select count(*) from run), (select count(*) from message)
 
--- name: get
+-- get --
 -- One run of a thread.
 select run_id, thread_id, status, error, attempt, created_at, finished_at
   from runs where thread_id = %(thread_id)s and run_id = %(run_id)s
 
--- name: list_of_thread
+-- list_of_thread --
 -- The runs of a thread, newest first.
 select run_id, thread_id, status, error, attempt, created_at, finished_at
   from runs where thread_id = %(thread_id)s
  order by created_at desc, run_id desc limit %(limit)s
 
--- name: load
+-- load --
 -- What a process needs to take a run over.
 select thread_id, user_id, input, attempt, lease_token, cancel_requested
   from runs where run_id = %(run_id)s and status = 'running'
 
--- name: request_cancel
+-- request_cancel --
 -- Asks the process that works on a run to stop, and wakes it.
 update runs set cancel_requested = true
  where thread_id = %(thread_id)s and run_id = %(run_id)s and status = 'running'
 returning pg_notify('run_control', run_id::text)
 
--- name: release
+-- release --
 -- Gives the lease back, so that another process can take the run over at once.
 update runs set lease_expires_at = now() - interval '1 second'
  where run_id = %(run_id)s and lease_token = %(lease_token)s and status = 'running'
 
--- name: renew_leases
+-- renew_leases --
 -- Renews the leases of this process, across tenants.
 select run_id, lease_token, cancel_requested from renew_leases(%(worker)s, %(run_ids)s, %(lease_seconds)s)
 
--- name: take_over
+-- take_over --
 -- Takes over runs whose process stopped renewing, across tenants.
 select tenant_id, run_id from take_over_runs(%(worker)s, %(lease_seconds)s, %(most)s)
