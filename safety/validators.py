@@ -1,0 +1,60 @@
+"""Our checks as validators of guardrails-ai. Importing this imports guardrails (seconds)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from guardrails import (  # type: ignore[import-untyped]
+    AsyncGuard,
+    OnFailAction,
+    Validator,
+    register_validator,
+)
+from guardrails_ai.types import (  # type: ignore[import-untyped]
+    FailResult,
+    PassResult,
+    ValidationResult,
+)
+
+from core.errors import CheckFailed
+from safety.verdict import Check, Outcome
+
+
+@register_validator(name="parley/check", data_type="string")
+class CheckValidator(Validator):  # type: ignore[misc]  # guardrails is untyped
+    """Runs one check and hands its outcome back through the metadata of the call.
+
+    A validator can only pass or fail, and of several that fail at once guardrails merges
+    the corrected texts line by line. The outcome says more, and edits merge exactly.
+    """
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(on_fail=OnFailAction.NOOP, use_local=True)
+        self.check = check
+
+    def _validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:
+        """Refuse: guardrails' synchronous guards cannot keep a deadline."""
+        raise CheckFailed(f"The check {self.check.name} needs an AsyncGuard.")
+
+    async def async_validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:
+        """Run the check within its deadline; raises CheckFailed."""
+        name = self.check.name
+        try:
+            async with asyncio.timeout(self.check.deadline_seconds):
+                outcome = await self.check(value, protected=metadata["protected"])
+        except TimeoutError as error:
+            raise CheckFailed(f"The check {name} was not done in time.") from error
+        except Exception as error:
+            raise CheckFailed(f"The check {name} failed.") from error
+        outcomes: dict[str, Outcome] = metadata["outcomes"]
+        outcomes[name] = outcome
+        if outcome.findings:
+            return FailResult(error_message=name)
+        return PassResult()
+
+
+def guard(name: str, checks: tuple[Check, ...]) -> AsyncGuard[str]:
+    """Return an AsyncGuard that runs `checks`."""
+    built: AsyncGuard[str] = AsyncGuard(name=name, history_max_length=1)
+    return built.use(*(CheckValidator(check) for check in checks))
