@@ -109,7 +109,7 @@ def answer(path: str, request_id: str | None, error: ParleyError) -> JSONRespons
 def native_body(error: ParleyError, request_id: str | None) -> dict[str, Any]:
     """Return what stands under `error` in an answer of ours."""
     body = {"code": error.code, "message": error.message, "hint": error.hint}
-    if isinstance(error, errors.InvalidInput) and error.param:
+    if isinstance(error, errors.UserError) and error.param:
         body["param"] = error.param
     return body | {"request_id": request_id}
 
@@ -121,7 +121,7 @@ def openai_body(error: ParleyError, status: int | None = None) -> dict[str, Any]
     return {
         "message": message,
         "type": "invalid_request_error" if status < 500 else "server_error",
-        "param": error.param if isinstance(error, errors.InvalidInput) else None,
+        "param": error.param if isinstance(error, errors.UserError) else None,
         "code": error.code,
     }
 

@@ -71,17 +71,17 @@ class UserError(ParleyError):
 
     code = "bad_request"
 
-
-class InvalidInput(UserError):
-    """The input is not valid."""
-
-    code = "invalid_input"
-
     def __init__(
         self, message: str | None = None, *, hint: str | None = None, param: str | None = None
     ) -> None:
         super().__init__(message, hint=hint)
         self.param = param  # which field of the request, as in "messages[1].content"
+
+
+class InvalidInput(UserError):
+    """The input is not valid."""
+
+    code = "invalid_input"
 
 
 class EmptyInput(InvalidInput):

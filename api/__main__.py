@@ -1,0 +1,103 @@
+"""python -m api serve | run: the HTTP service, alone or with documents to begin with."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+
+from core import logs, settings
+from core.errors import ParleyError
+
+if TYPE_CHECKING:
+    from api.build import Services
+
+app = typer.Typer(help="The HTTP service.", no_args_is_help=True, add_completion=False)
+STOPPED_EARLY = 130  # as a shell reports a program that Ctrl+C ended
+QUESTION = "What is this about?"
+
+
+@app.command()
+def serve() -> None:
+    """Serve until Ctrl+C or SIGTERM; everything is set by the environment (see .env.example)."""
+    with told_in_a_sentence():
+        start([])
+
+
+@app.command()
+def run(
+    docs: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders to answer from.")
+    ] = None,
+) -> None:
+    """Serve, and read documents first; those that have not changed are not read again."""
+    with told_in_a_sentence():
+        start(docs or [])
+
+
+def start(docs: Sequence[Path]) -> None:
+    """Serve with these documents; raises ParleyError when something cannot be started."""
+    from api.listen import listen
+
+    current = settings.read()
+    # Before the imports below: guardrails adds a handler of its own where there is none.
+    logs.configure(current.log.level, current.log.format)
+    listener = listen(current.api.host, current.api.port)
+    # The imports take seconds, and so do the services: a port in use should not.
+    from api import server
+    from api.build import build
+
+    async def main() -> None:
+        async with build(current) as services:
+            await server.serve(services, listener, greet(services, listener, docs))
+
+    server.run(main)
+
+
+async def greet(services: Services, listener: socket.socket, docs: Sequence[Path]) -> None:
+    """Read the documents, then say how to go on from here."""
+    from api.listen import url_of
+
+    url = url_of(listener)
+    if docs:
+        print(f"answering at {url}, reading documents …", flush=True)
+        await read(services, docs)
+    seconds = time.time() - psutil.Process().create_time()
+    body = {"model": "parley", "messages": [{"role": "user", "content": QUESTION}]}
+    print(f"ready in {seconds:.1f} s at {url}", flush=True)
+    print(
+        f"try: curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' "
+        f"-d {shlex.quote(json.dumps(body))}",
+        flush=True,
+    )
+
+
+async def read(services: Services, docs: Sequence[Path]) -> None:
+    """Read the documents."""
+
+
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """Turn an expected failure into a sentence on standard error and exit status 1."""
+    try:
+        yield
+    except ParleyError as error:
+        print(error.message, file=sys.stderr)
+        if error.hint:
+            print(error.hint, file=sys.stderr)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(STOPPED_EARLY) from error
+
+
+if __name__ == "__main__":
+    app()

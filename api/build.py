@@ -1,0 +1,191 @@
+"""The composition root: the one place that builds what lives long, and closes it in reverse.
+
+What does not depend on each other starts at the same time: Postgres, the model server, the
+embedding model, the imports of guardrails-ai and scikit-learn. Starting one after the other
+takes about three times as long, nearly all of it imports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from core.settings import LangfuseSettings, ModelSettings, Settings
+from core.telemetry import NullTracer, Tracer
+from db.connect import connect
+from db.pool import Database
+from embeddings.base import Embedder
+from embeddings.minilm import MiniLM
+from graphs.runner import Pace, Runner
+from knowledge.search import Search
+from nodes import context as turn
+from nodes.intents import Intents
+from nodes.prompts import Prompts
+from nodes.replies import Replies
+from safety.guard import Guard
+from tgi.chat_model import TgiChatModel
+from tgi.chat_model import connect as chat_model
+from tgi.spawn import embedded_server
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What requests are served with; lives as long as the process."""
+
+    settings: Settings
+    database: Database
+    embedder: Embedder
+    search: Search
+    model: TgiChatModel
+    guard: Guard
+    tracer: Tracer
+    runner: Runner
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that `settings` ask for; raises the ParleyError of what fails first."""
+    async with (
+        started(connect(settings.database)) as database_soon,
+        started(model_server(settings.model)) as model_url_soon,
+        started(threaded(lambda: MiniLM.load(settings.knowledge.embed_threads))) as embedder_soon,
+        started(threaded(Guard.build)) as guard_soon,
+        started(threaded(import_ahead)),
+    ):
+        embedder = await embedder_soon
+        with closing(embedder):
+            intents = await Intents.train(embedder)
+            guard = await guard_soon
+            database = await database_soon
+            search = Search(embedder, candidates=settings.knowledge.candidates)
+            async with (
+                chat_model(settings.model, url=await model_url_soon) as model,
+                tracing(settings.langfuse) as tracer,
+                Runner(
+                    turn.Services(
+                        database=database,
+                        embedder=embedder,
+                        search=search,
+                        model=model,
+                        guard=guard,
+                        intents=intents,
+                        prompts=Prompts.load(),
+                        replies=Replies.load(),
+                    ),
+                    limits(settings),
+                    pace(settings),
+                    tracer,
+                ) as runner,
+            ):
+                yield Services(
+                    settings=settings,
+                    database=database,
+                    embedder=embedder,
+                    search=search,
+                    model=model,
+                    guard=guard,
+                    tracer=tracer,
+                    runner=runner,
+                )
+
+
+@asynccontextmanager
+async def started(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[Awaitable[T]]:
+    """Enter `manager` in a task of its own; yield its value to be awaited.
+
+    The same task enters and leaves it, as timeouts and task groups inside it require.
+    """
+    value: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+    entered = False
+
+    async def hold() -> None:
+        nonlocal entered
+        async with manager as result:
+            entered = True
+            if not value.done():
+                value.set_result(result)
+            await leave.wait()
+
+    def tell(task: asyncio.Task[None]) -> None:
+        if not entered and not value.done():
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                value.cancel()
+            else:
+                value.set_exception(error)
+                value.exception()  # seen, also when nobody awaits it any more
+
+    task = asyncio.create_task(hold())
+    task.add_done_callback(tell)
+    try:
+        yield value
+    finally:
+        leave.set()
+        if not entered:
+            task.cancel()
+        await asyncio.wait([task])
+        if entered and not task.cancelled():
+            task.result()  # what went wrong while it closed
+
+
+@asynccontextmanager
+async def threaded(make: Callable[[], T]) -> AsyncIterator[T]:
+    """Yield what `make` returns, made in a thread."""
+    yield await asyncio.to_thread(make)
+
+
+@asynccontextmanager
+async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
+    """Yield the base URL of the model server; without one in the settings, of our own."""
+    if settings.url:
+        yield settings.url
+        return
+    async with embedded_server() as url:
+        yield url
+
+
+@asynccontextmanager
+async def tracing(settings: LangfuseSettings) -> AsyncIterator[Tracer]:
+    """Yield the tracer; without keys the one that does nothing."""
+    if settings.public_key and settings.secret_key:
+        from core.langfuse import LangfuseTracer  # a second of imports, for those who use it
+
+        tracer: Tracer = await asyncio.to_thread(LangfuseTracer, settings)
+    else:
+        tracer = NullTracer()
+    try:
+        yield tracer
+    finally:
+        await tracer.close()
+
+
+def import_ahead() -> None:
+    """Import what the intents need while other things start; it takes a second."""
+    importlib.import_module("sklearn.linear_model")
+
+
+def limits(settings: Settings) -> turn.Limits:
+    """Return how much of everything a turn may use."""
+    return turn.Limits(
+        history_tokens=settings.run.history_tokens,
+        passages=settings.knowledge.passages,
+        max_output_tokens=settings.model.max_output_tokens,
+    )
+
+
+def pace(settings: Settings) -> Pace:
+    """Return how fast leases and flushes tick."""
+    return Pace(
+        lease_seconds=settings.run.lease_seconds,
+        heartbeat_seconds=settings.run.heartbeat_seconds,
+        flush_seconds=settings.run.flush_seconds,
+        max_seconds=settings.run.max_seconds,
+        max_attempts=settings.run.max_attempts,
+    )
