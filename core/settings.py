@@ -57,6 +57,9 @@ class KnowledgeSettings(BaseSettings):
     chunk_tokens: int = Field(200, ge=32, le=254, description="Tokens of a chunk at most.")
     overlap_tokens: int = Field(30, ge=0, description="Tokens a chunk shares with the next.")
     max_document_mb: int = Field(64, ge=1, description="Larger files are refused.")
+    document_timeout_seconds: float = Field(
+        60.0, gt=0, description="Reading one document; one that takes longer is given up."
+    )
     passages: int = Field(5, ge=1, le=20, description="Passages put into the prompt.")
     candidates: int = Field(100, ge=10, description="Candidates per retriever before fusion.")
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: all cores.")

@@ -1,0 +1,140 @@
+"""Markdown: the text stays as written, headings become sections, front matter metadata."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from knowledge.load.document import (
+    Document,
+    Part,
+    has_text,
+    name,
+    open_heading,
+    section_path,
+    storable,
+)
+from knowledge.load.text import decode
+
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#*)?[ \t]*$")
+UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+NOT_A_HEADING = re.compile(r"\s*(?:[-*+>|]|\d+[.)]|$)")  # lists, quotes, tables have no underline
+MARKUP = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}|!?\[([^\]]*)\]\([^)]*\)")
+MAX_FRONT_MATTER_CHARACTERS = 20_000
+
+
+def load(path: Path, data: bytes) -> Document:
+    """Return a part for each heading with text below it."""
+    text, _ = decode(data)
+    text, front = _front_matter(text)
+    stretches = _stretches(text)
+    first = next((headings[0][1] for headings, _ in stretches if headings), "")
+    title = name(front.pop("title", "")) or first or name(path.stem)
+    author = name(front.pop("author", "")) or None
+    language = name(front.pop("language", front.pop("lang", ""))) or None
+    parts = []
+    for index, (headings, body) in enumerate(stretches):
+        if has_text(body):
+            parts.append(Part(body, section_path(headings, title)))
+        elif headings and not _goes_on(headings, stretches[index + 1 :]):
+            parts.append(Part(headings[-1][1], section_path(headings, title)))
+    return Document(
+        title, "text/markdown", tuple(parts), len(data), "", author, language, {**front}
+    )
+
+
+Stretch = tuple[list[tuple[int, str]], str]
+"""Open headings (level, text) and the text below the last of them."""
+
+
+def _goes_on(headings: list[tuple[int, str]], rest: list[Stretch]) -> bool:
+    """True when the next stretch lies below this heading, so that its words are not lost."""
+    return bool(rest) and rest[0][0][: len(headings)] == headings
+
+
+def _stretches(text: str) -> list[Stretch]:
+    """Cut the text at its headings; fenced code has none, and comments are dropped."""
+    found: list[Stretch] = []
+    headings: list[tuple[int, str]] = []
+    body: list[str] = []
+    fence = ""
+
+    def begin(level: int, heading: str) -> None:
+        found.append((list(headings), _joined(body)))
+        body.clear()
+        open_heading(headings, level, _plain(heading))
+
+    lines = deque(text.split("\n"))
+    while lines:
+        line = lines.popleft()
+        mark = FENCE.match(line)
+        if fence:
+            body.append(line)
+            if mark and mark[1].startswith(fence) and not line.strip(" `~\t"):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+            body.append(line)
+        elif line.lstrip().startswith("<!--"):
+            _drop_comment(line, lines)
+        elif atx := ATX.match(line):
+            begin(len(atx[1]), atx[2] or "")
+        elif (underline := UNDERLINE.match(line)) and body and not NOT_A_HEADING.match(body[-1]):
+            begin(1 if underline[1][0] == "=" else 2, body.pop())
+        else:
+            body.append(line)
+    found.append((list(headings), _joined(body)))
+    return found
+
+
+def _drop_comment(line: str, lines: deque[str]) -> None:
+    """Drop an HTML comment, which is not for readers, and put back what follows it."""
+    while "-->" not in line and lines:
+        line = lines.popleft()
+    rest = line.partition("-->")[2]
+    if rest.strip():
+        lines.appendleft(rest)
+
+
+def _joined(lines: list[str]) -> str:
+    """Join lines, without blank ends; leading spaces may be the indentation of code."""
+    return "\n".join(lines).strip("\n").rstrip()
+
+
+def _plain(heading: str) -> str:
+    """Return a heading without emphasis and link targets."""
+    return MARKUP.sub(lambda m: m[1] or m[2] or "", heading)
+
+
+def _front_matter(text: str) -> tuple[str, dict[str, Any]]:
+    """Split YAML front matter off; what does not parse stays text."""
+    if not text.startswith("---\n"):
+        return text, {}
+    end = text.find("\n---", 3, MAX_FRONT_MATTER_CHARACTERS)
+    if end < 0 or text[end + 4 : end + 5] not in {"", "\n"}:
+        return text, {}
+    import yaml
+
+    try:
+        found = yaml.safe_load(text[4 : end + 1])
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text, {}
+    if not isinstance(found, dict):
+        return text, {}
+    # Plain values only: a nested one may expand without end through YAML's aliases.
+    kept = {str(key).lower(): value for key, value in found.items() if _is_plain(value)}
+    return text[end + 5 :], storable({k: _dated(value) for k, value in kept.items()})
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str | int | float) for item in value)
+    return isinstance(value, str | int | float | datetime.date)
+
+
+def _dated(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime.date) else value
