@@ -67,11 +67,19 @@ class Search:
 
 
 async def nearest(
-    conn: Conn, vector: HalfVector, *, tenant_id: str, limit: int
+    conn: Conn,
+    vector: HalfVector,
+    *,
+    tenant_id: str,
+    limit: int,
+    exact_chunks: int = EXACT_CHUNKS,
 ) -> dict[int, float]:
-    """Return the chunks nearest in meaning: chunk_id -> cosine, best first."""
+    """Return the chunks nearest in meaning: chunk_id -> cosine, best first.
+
+    exact_chunks: a tenant with more than these is searched by the HNSW index.
+    """
     parameters = {"tenant_id": tenant_id, "vector": vector, "limit": limit}
-    cursor = await conn.execute(SQL["few"], {"tenant_id": tenant_id, "most": EXACT_CHUNKS})
+    cursor = await conn.execute(SQL["few"], {"tenant_id": tenant_id, "most": exact_chunks})
     few = await cursor.fetchone()
     if few is not None and few[0]:
         cursor = await conn.execute(SQL["nearest_exact"], parameters)
