@@ -116,4 +116,4 @@ def test_the_container_serves_and_says_how_it_is() -> None:
     python, flag, code = json.loads(probe)
     assert (python, flag) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")
-    assert "/healthz" in code
+    assert "/health" in code
