@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
@@ -140,7 +140,9 @@ class Runner:
         thread = parse_id(thread_id, RunNotFound)
         if (turn := self._live.get(run)) is not None and turn.is_of(tenant_id, thread):
             if after < turn.journal.base:
-                for event in await self._read(tenant_id, run, after):
+                async with self._database.transaction(tenant_id) as conn:
+                    earlier = await events.read(conn, run, after=after)
+                for event in earlier:
                     if event.seq <= turn.journal.base:
                         yield event
                         after = event.seq
@@ -149,18 +151,19 @@ class Runner:
                 after = event.seq
                 if event.is_terminal:
                     return
-        async with self._database.transaction(tenant_id) as conn:
-            await runs.get(conn, thread, run)
         with self._woken(run) as wake:
-            while True:
+            ended = False
+            while not ended:
                 wake.clear()
-                for event in await self._read(tenant_id, run, after):
+                async with self._database.transaction(tenant_id) as conn:
+                    ended = (await runs.get(conn, thread, run)).status != "running"
+                    waiting = await events.read(conn, run, after=after)
+                for event in waiting:
                     yield event
                     after = event.seq
-                    if event.is_terminal:
-                        return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), WAKE_SECONDS)
+                if not ended:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(wake.wait(), WAKE_SECONDS)
 
     async def cancel(self, *, tenant_id: str, thread_id: str, run_id: str) -> None:
         """Ask a run to stop, wherever it runs; raises RunNotFound or RunEnded."""
@@ -250,7 +253,7 @@ class Runner:
                 wake.set()
 
     @contextlib.contextmanager
-    def _woken(self, run_id: UUID) -> Any:
+    def _woken(self, run_id: UUID) -> Iterator[asyncio.Event]:
         wake = asyncio.Event()
         self._waiting.setdefault(run_id, set()).add(wake)
         try:
@@ -260,11 +263,7 @@ class Runner:
             if not self._waiting[run_id]:
                 del self._waiting[run_id]
 
-    async def _read(self, tenant_id: str, run_id: UUID, after: int) -> list[Event]:
-        async with self._database.transaction(tenant_id) as conn:
-            return await events.read(conn, run_id, after=after)
-
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -1,0 +1,97 @@
+"""Services for turns without a model server: real Postgres, scripted outer edges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
+from pydantic import PrivateAttr
+
+from core.events import Event
+from db.pool import Database
+from evals.bench import edges
+from graphs.runner import Pace, Runner, StartedRun
+from nodes.context import Limits, Services
+from nodes.prompts import Prompts
+from nodes.replies import Replies
+
+TENANT = "default"
+QUICK = Pace(lease_seconds=0.6, heartbeat_seconds=0.1, flush_seconds=0.02)
+
+
+class GatedModel(edges.ScriptedModel):
+    """Streams two sentences; waits before the second until `go` is set; may fail instead."""
+
+    _go: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
+    _asked: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
+    _error: Exception | None = PrivateAttr(default=None)
+
+    @property
+    def go(self) -> asyncio.Event:
+        """Set it to let the model go on."""
+        return self._go
+
+    @property
+    def asked(self) -> asyncio.Event:
+        """Set when the model has sent its first sentence."""
+        return self._asked
+
+    def fail_with(self, error: Exception) -> None:
+        """Raise this after the first sentence."""
+        self._error = error
+        self._go.set()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="Water is wet [1]. And"))
+        self._asked.set()
+        await self._go.wait()
+        if self._error is not None:
+            raise self._error
+        end = AIMessageChunk(
+            content=" it is blue [2].",
+            usage_metadata=edges.USAGE,
+            response_metadata={"finish_reason": "stop"},
+        )
+        yield ChatGenerationChunk(message=end)
+
+
+def services(database: Database, model: edges.ScriptedModel | None = None) -> Services:
+    """Return the services of a turn over a real database."""
+    scripted: dict[str, Any] = {
+        "embedder": edges.ScriptedEmbedder(),
+        "search": edges.scripted_search,
+        "model": model or edges.ScriptedModel(),
+        "guard": edges.ScriptedGuard(),
+        "intents": edges.ScriptedIntents(),
+    }
+    return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
+
+
+async def begin(runner: Runner, text: str = "Why?", thread_id: str | None = None) -> StartedRun:
+    """Start a run."""
+    return await runner.start(tenant_id=TENANT, user_id="local", thread_id=thread_id, text=text)
+
+
+async def events(runner: Runner, run: StartedRun, after: int = 0) -> list[Event]:
+    """Return the events of a run until its end."""
+    return [
+        event
+        async for event in runner.tail(
+            tenant_id=TENANT, thread_id=run.thread_id, run_id=run.run_id, after=after
+        )
+    ]
+
+
+def limits() -> Limits:
+    """Return the usual limits."""
+    return Limits()
