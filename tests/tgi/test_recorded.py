@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
-from text_generation import AsyncClient
+from text_generation import AsyncClient  # type: ignore[import-untyped]
 
 from core.settings import ModelSettings
 from tests.tgi.bodies import CHAT, FORMAT, TOOL
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20"),
 ]
 
-SETTINGS = ModelSettings(_env_file=None)  # type: ignore[call-arg]
+SETTINGS = ModelSettings(_env_file=None)
 ONCE = CHAT | {"max_tokens": 5}
 USAGE = {"stream_options": {"include_usage": True}}
 DETAILS = {"details": True}
