@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The HTTP service.", no_args_is_help=True, add_completion=False)
 STOPPED_EARLY = 130  # as a shell reports a program that Ctrl+C ended
+TENANT = "default"  # until there are accounts
 QUESTION = "What is this about?"
 
 
@@ -82,7 +83,28 @@ async def greet(services: Services, listener: socket.socket, docs: Sequence[Path
 
 
 async def read(services: Services, docs: Sequence[Path]) -> None:
-    """Read the documents."""
+    """Bring the knowledge base up to date with `docs` and say what happened to it."""
+    from knowledge.ingest import ingest
+
+    try:
+        summary = await ingest(
+            services.database,
+            services.embedder,
+            docs,
+            tenant_id=TENANT,
+            settings=services.settings.knowledge,
+        )
+    except ParleyError as error:
+        # The server goes on: it can answer from what it knows already.
+        print(f"the documents could not be read: {error.message}", file=sys.stderr)
+        return
+    for failure in summary.failures:
+        print(failure, file=sys.stderr)
+    print(
+        f"{summary.read} documents ({summary.added} new, {summary.changed} changed, "
+        f"{summary.unchanged} unchanged, {summary.removed} removed, {summary.failed} unreadable)",
+        flush=True,
+    )
 
 
 @contextmanager

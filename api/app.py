@@ -14,9 +14,9 @@ from api.dialects import native, openai
 from api.edge import Edge
 from api.sse import Streams
 from api.state import State
+from api.version import VERSION
 from core.settings import Settings
 
-VERSION = "0.1.0"
 DESCRIPTION = (
     "A self-hosted chat agent that asks before it acts. "
     "Every answer says which documents it rests on."
@@ -45,6 +45,7 @@ def create_app(made_of: Settings | Services) -> FastAPI:
         lifespan=_lifespan(made_of, streams),
         docs_url=None,  # FastAPI's own pages load scripts from a CDN
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.streams = streams

@@ -14,8 +14,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from api.version import VERSION
+from core import langfuse
 from core.settings import LangfuseSettings, ModelSettings, Settings
-from core.telemetry import NullTracer, Tracer
+from core.telemetry import Tracer
 from db.connect import connect
 from db.pool import Database
 from embeddings.base import Embedder
@@ -52,12 +54,14 @@ class Services:
 async def build(settings: Settings) -> AsyncIterator[Services]:
     """Open everything that `settings` ask for; raises the ParleyError of what fails first."""
     async with (
+        started(tracing(settings.langfuse)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
         started(model_server(settings.model)) as model_url_soon,
         started(threaded(lambda: MiniLM.load(settings.knowledge.embed_threads))) as embedder_soon,
         started(threaded(Guard.build)) as guard_soon,
         started(threaded(import_ahead)),
     ):
+        tracer = await tracer_soon
         embedder = await embedder_soon
         with closing(embedder):
             intents = await Intents.train(embedder)
@@ -66,7 +70,6 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             search = Search(embedder, candidates=settings.knowledge.candidates)
             async with (
                 chat_model(settings.model, url=await model_url_soon) as model,
-                tracing(settings.langfuse) as tracer,
                 Runner(
                     turn.Services(
                         database=database,
@@ -154,12 +157,7 @@ async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def tracing(settings: LangfuseSettings) -> AsyncIterator[Tracer]:
     """Yield the tracer; without keys the one that does nothing."""
-    if settings.public_key and settings.secret_key:
-        from core.langfuse import LangfuseTracer  # a second of imports, for those who use it
-
-        tracer: Tracer = await asyncio.to_thread(LangfuseTracer, settings)
-    else:
-        tracer = NullTracer()
+    tracer = await langfuse.tracer(settings, release=VERSION)
     try:
         yield tracer
     finally:

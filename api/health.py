@@ -32,6 +32,7 @@ router = APIRouter(tags=["health"])
 class Alive(BaseModel):
     """The process serves requests."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
     status: Literal["ok"] = "ok"
 
 

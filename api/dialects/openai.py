@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from api.bodies import JsonRoute
 from api.caller import CallerDep
+from api.dialects import examples
 from api.dialects.completions import ChatRequest, check, converse, sampling
+from api.dialects.examples import answers
 from api.dialects.outcome import Outcome, await_outcome
 from api.errors import openai_body
 from api.ids import canonical, owned
@@ -30,22 +32,28 @@ DONE = b"data: [DONE]\n\n"
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 
 
-@router.get("/models")
+@router.get("/models", responses=answers({"object": "list", "data": [examples.MODEL]}))
 async def list_models(services: ServicesDep) -> JSONResponse:
     """Return the models there are: one, and what really answers behind it."""
     record = await services.model.info()
     return JSONResponse({"object": "list", "data": [describe(record)]})
 
 
-@router.get("/models/{model}")
-async def read_model(model: str, services: ServicesDep) -> JSONResponse:
+@router.get("/models/{model}", responses=answers(examples.MODEL))
+async def read_model(
+    model: Annotated[str, Path(examples=[MODEL])], services: ServicesDep
+) -> JSONResponse:
     """Return one model."""
     if model != MODEL:
         raise ModelNotFound(param="model")
     return JSONResponse(describe(await services.model.info()))
 
 
-@router.post("/chat/completions", response_model=None)
+@router.post(
+    "/chat/completions",
+    response_model=None,
+    responses=answers(examples.COMPLETION, stream=examples.STREAM),
+)
 async def complete_chat(
     body: ChatRequest, services: ServicesDep, streams: StreamsDep, caller: CallerDep
 ) -> Response:

@@ -45,6 +45,25 @@ _ANSWER = {
     "abstained": False,
 }
 _MESSAGE = _ANSWER | {"seq": 2, "run_id": _RUN["run_id"], "created_at": "2026-11-20T09:30:02Z"}
+_TURN = {
+    "run_id": _RUN["run_id"],
+    "thread_id": _THREAD["thread_id"],
+    "intent": "knowledge_question",
+    "query": "How do I restore a backup?",
+    "prompt_name": "answer",
+    "prompt_version": 1,
+    "prompt_sha256": "9f2c…",
+    "prompt": [{"role": "system", "content": "You answer from the sources …"}],
+    "passages": [{"chunk_id": 42, "title": "Backups", "scores": {"vector": 0.71, "keyword": 9.2}}],
+    "raw_answer": "Stop the server, then run the restore command [1].",
+    "model": {"name": "parley-extractive", "version": "1", "server": "parley-extractive 1"},
+    "usage": {"prompt_tokens": 640, "completion_tokens": 12, "total_tokens": 652},
+    "stages": {"screen": 2.1, "classify": 5.6, "retrieve": 14.0, "generate": 48.3},
+    "first_token_ms": 31.5,
+    "total_ms": 84.2,
+    "outcome": "answered",
+    "created_at": "2026-11-20T09:30:02Z",
+}
 
 
 def _shape(example: dict[str, Any]) -> ConfigDict:
@@ -164,9 +183,24 @@ class AnsweredRun(BaseModel):
 class TurnLog(BaseModel):
     """What was asked, found, sent and answered in a turn, with the time each stage took."""
 
-    model_config = ConfigDict(extra="allow", from_attributes=True)
+    model_config = _shape(_TURN)
     run_id: UUID
     thread_id: UUID
+    intent: str | None
+    query: str | None = Field(description="What retrieval searched for.")
+    prompt_name: str | None = Field(description="Null when no model was asked.")
+    prompt_version: int | None
+    prompt_sha256: str | None
+    prompt: list[dict[str, Any]] = Field(description="As sent; stored messages by their id.")
+    passages: list[dict[str, Any]] = Field(description="With the score of each retriever.")
+    raw_answer: str = Field(description="What the model wrote, before any check changed it.")
+    model: dict[str, Any] | None
+    usage: dict[str, Any] | None
+    stages: dict[str, float] = Field(description="Milliseconds by node.")
+    first_token_ms: float | None
+    total_ms: float
+    outcome: Literal["answered", "abstained", "refused", "failed", "cancelled"]
+    created_at: datetime | None
 
 
 class ErrorDetail(BaseModel):
