@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,13 @@ from core.errors import DocumentUnreadable
 from core.text import scrub
 from knowledge.load.document import Document, Part, has_text, name, open_heading, section_path
 from knowledge.load.rows import table
+from knowledge.load.text import decode
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
+CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+CHARSET_BYTES = 2048  # where the standard wants it, doubled
 SPACE = re.compile(r"\s+")
 DROPPED = [
     *("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas"),
@@ -35,7 +39,7 @@ def load(path: Path, data: bytes) -> Document:
     from bs4 import BeautifulSoup
 
     try:
-        soup = BeautifulSoup(data, "lxml")
+        soup = BeautifulSoup(_decoded(data), "lxml")
         title = _title(soup) or name(path.stem)
         author = _meta(soup, "author") or None
         language = name(_attribute(soup.html, "lang")) or _meta(soup, "language") or None
@@ -53,6 +57,19 @@ def load(path: Path, data: bytes) -> Document:
         language=language,
         metadata={"description": description} if description else {},
     )
+
+
+def _decoded(data: bytes) -> str:
+    """Return the page in the encoding it declares, or else in the one that fits it best."""
+    declared = CHARSET.search(data[:CHARSET_BYTES])
+    if declared is not None and not data.startswith(codecs.BOM_UTF8):
+        try:
+            # What browsers do: a page that says Latin-1 is read as its superset cp1252.
+            encoding = codecs.lookup(declared[1].decode("ascii")).name
+            return data.decode("cp1252" if encoding == "iso8859-1" else encoding)
+        except (LookupError, UnicodeDecodeError):
+            pass  # it says what it is not
+    return decode(data)[0]
 
 
 def _main(soup: BeautifulSoup) -> Tag:

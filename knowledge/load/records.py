@@ -17,6 +17,8 @@ from knowledge.load.text import decode
 TEXT_FIELDS = ("text", "content", "body", "page_content")
 ID_FIELDS = ("id", "_id")
 MAX_ID_CHARACTERS = 500  # it becomes part of an indexed URI
+SAMPLE_BYTES = 1 << 16
+MAX_BROKEN_SHARE = 0.1  # of the bytes, that are not UTF-8
 
 
 def load(path: Path, data: bytes) -> Document:
@@ -28,9 +30,7 @@ def load(path: Path, data: bytes) -> Document:
     text, _ = decode(data)
     value = _parse(text)
     if isinstance(value, dict) and any(isinstance(value.get(key), str) for key in TEXT_FIELDS):
-        found = _record(value, len(data))
-        title = found.title or name(path.stem)
-        return replace(found, title=title, fragment="", media_type="application/json")
+        return replace(_record(value, len(data), path.stem), fragment="")
     parts = [
         Part(scrub(body), section=name(key), records=True)
         for key, body in _members(value)
@@ -48,6 +48,8 @@ def load_lines(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | D
     """
     first_use: dict[str, int] = {}
     with path.open("rb") as file:
+        _check(file.read(SAMPLE_BYTES))
+        file.seek(0)
         number = 0
         while line := file.readline(limit_bytes + 1):
             number += 1
@@ -59,7 +61,7 @@ def load_lines(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | D
             if not line.strip(b"\xef\xbb\xbf \t\r\n"):
                 continue
             try:
-                document = _line(line)
+                document = _line(line, path.stem)
                 used = first_use.setdefault(document.fragment, number)
                 if used != number:
                     raise DocumentUnreadable(
@@ -73,7 +75,14 @@ def load_lines(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | D
                 yield number, document
 
 
-def _line(line: bytes) -> Document:
+def _check(sample: bytes) -> None:
+    """Refuse at once what is no text at all, instead of naming each of its lines."""
+    broken = sample.decode("utf-8", "replace").count("\ufffd")
+    if broken > MAX_BROKEN_SHARE * len(sample):
+        raise DocumentUnreadable("It is not UTF-8, as JSON Lines must be.")
+
+
+def _line(line: bytes, stem: str) -> Document:
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -81,7 +90,7 @@ def _line(line: bytes) -> Document:
     value = _parse(text)
     if not isinstance(value, dict):
         raise DocumentUnreadable("It is not a JSON object.")
-    return _record(value, len(line))
+    return _record(value, len(line), stem)
 
 
 def _parse(text: str) -> Any:
@@ -93,17 +102,21 @@ def _parse(text: str) -> Any:
         raise DocumentUnreadable(f"It is not JSON: {error}") from error
 
 
-def _record(value: dict[str, Any], size: int) -> Document:
-    """Return the document that an object with a text describes."""
+def _record(value: dict[str, Any], size: int, stem: str) -> Document:
+    """Return the document that an object with a text describes.
+
+    Without a title it is called by its id, or like the file.
+    """
     rest = dict(value)
     text = next((rest.pop(key) for key in TEXT_FIELDS if key in rest), None)
     if not isinstance(text, str):
         raise DocumentUnreadable('It has no "text" that is a string.')
-    identity = next((rest.pop(key) for key in ID_FIELDS if key in rest), None)
-    if identity is None or identity == "":
-        canonical = json.dumps(value, sort_keys=True, ensure_ascii=True)
-        identity = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-    fragment = scrub(str(identity))
+    given = next((rest.pop(key) for key in ID_FIELDS if key in rest), None)
+    identity = {} if given in (None, "") else {"id": given}
+    canonical = json.dumps(value, sort_keys=True)  # ASCII, so that it can always be encoded
+    fragment = (
+        scrub(str(given)) if identity else hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    )
     if len(fragment) > MAX_ID_CHARACTERS:
         raise DocumentUnreadable(f"Its id has more than {MAX_ID_CHARACTERS} characters.")
     if not has_text(text):
@@ -115,14 +128,14 @@ def _record(value: dict[str, Any], size: int) -> Document:
     if not isinstance(metadata, dict):
         metadata = {} if metadata is None else {"metadata": metadata}
     return Document(
-        title=title or name(fragment),
+        title=title or name(fragment if identity else stem),
         media_type="application/json",
         parts=(Part(scrub(text), section, page if _is_page(page) else None),),
         bytes=size,
         fragment=fragment,
         author=author or None,
         language=language or None,
-        metadata=storable({**metadata, **rest, "id": identity}),
+        metadata=storable({**metadata, **rest, **identity}),
     )
 
 
@@ -131,10 +144,10 @@ def _is_page(page: object) -> bool:
 
 
 def _members(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the outermost members as (key, lines)."""
+    """Yield the outermost members as (key, paragraphs): an entry of a list is one paragraph."""
     if isinstance(value, dict):
         plain = {key: item for key, item in value.items() if not isinstance(item, dict | list)}
-        yield "", "\n".join(_lines(plain, ""))
+        yield "", "\n\n".join(_lines(plain, ""))
         for key, item in value.items():
             if key not in plain:
                 yield str(key), "\n\n".join(_paragraphs(item))
@@ -143,8 +156,10 @@ def _members(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _paragraphs(value: Any) -> Iterator[str]:
-    items = value if isinstance(value, list) else [value]
-    yield from ("\n".join(_lines(item, "")) for item in items)
+    if isinstance(value, list):
+        yield from ("; ".join(_lines(item, "")) for item in value)
+    else:
+        yield from _lines(value, "")
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:

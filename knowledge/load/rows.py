@@ -1,4 +1,4 @@
-"""Tables as text: a row a line, each cell named by its column, so that a row speaks for itself."""
+"""Tables as text: a row a paragraph, each cell named by its column, so it speaks for itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MIN_COLUMNS = 3  # two columns without a marked header are as often names and va
 
 
 def table(rows: Sequence[Sequence[str]], *, header: bool) -> str:
-    """Return the rows as lines.
+    """Return the rows, a blank line apart: a paragraph is what chunks and answers keep whole.
 
     header: whether the table says that its first row names the columns; without a word,
     the first row of three and more full columns is taken for names.
@@ -20,11 +20,12 @@ def table(rows: Sequence[Sequence[str]], *, header: bool) -> str:
     first = rows[0]
     names = header or (len(first) >= MIN_COLUMNS and all(first) and len(set(first)) == len(first))
     if not names or len(rows) == 1:
-        return "\n".join(" | ".join(cell for cell in row if cell) for row in rows)
-    return "\n".join(_named(first, row) for row in rows[1:])
+        return "\n\n".join(" | ".join(cell for cell in row if cell) for row in rows)
+    return "\n\n".join(named(first, row) for row in rows[1:])
 
 
-def _named(names: Sequence[str], cells: Sequence[str]) -> str:
+def named(names: Sequence[str], cells: Sequence[str]) -> str:
+    """Return one row as `name: cell; name: cell`, empty cells left out."""
     pairs = zip_longest(names, cells, fillvalue="")
     return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)
 

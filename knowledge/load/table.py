@@ -1,4 +1,4 @@
-"""CSV and TSV: a row a paragraph, each value under its column's name."""
+"""CSV and TSV: a row a paragraph, each value behind its column's name."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def _names(text: str, delimiter: str) -> list[str]:
 
 
 def _row(content: str, empty: set[str]) -> str:
-    """Drop the lines of empty cells, and blank lines: they would end the paragraph."""
-    lines = (line.rstrip() for line in scrub(content).splitlines())
-    return "\n".join(line for line in lines if line and line not in empty)
+    """Return the loader's lines as one, without those of empty cells."""
+    lines = (line.strip() for line in scrub(content).splitlines())
+    return "; ".join(line for line in lines if line and line not in empty)
