@@ -57,7 +57,7 @@ class HistoryMessage(TypedDict):
 
     role: Literal["user", "assistant"]
     content: str
-    message_id: str | None  # None when the caller sent the history along
+    seq: int | None  # place in the thread; None when the caller sent the history along
 
 
 class PromptRecord(TypedDict):
@@ -66,7 +66,7 @@ class PromptRecord(TypedDict):
     name: str
     version: int
     sha256: str  # of the template file
-    messages: list[dict[str, Any]]  # {"role", "content"}, as sent; history has "message_id" too
+    messages: list[dict[str, Any]]  # {"role", "content"}, as sent; history has "seq" too
 
 
 class Usage(TypedDict):

@@ -30,7 +30,7 @@ class TurnLog:
     prompt_name: str | None  # None when no model was asked
     prompt_version: int | None
     prompt_sha256: str | None
-    prompt: list[dict[str, Any]]  # messages as sent; history by message id
+    prompt: list[dict[str, Any]]  # messages as sent; {first_seq, last_seq} stands for history
     passages: list[dict[str, Any]]  # without text, with the score of each retriever
     raw_answer: str  # what the model wrote, before any check changed it
     model: ModelRecord | None

@@ -15,12 +15,13 @@ on conflict (run_id) do update
        outcome = excluded.outcome, created_at = now()
 
 -- get --
--- The log of a turn; messages that the log only refers to get their text back.
+-- The log of a turn; stretches of the conversation that it only refers to are written out.
 select run_id, thread_id, intent, query, prompt_name, prompt_version, prompt_sha256,
-       (select coalesce(jsonb_agg(sent || coalesce(
-                   (select jsonb_build_object('content', m.content) from messages m
-                     where m.message_id = (sent ->> 'message_id')::uuid), '{}')
-                   order by place), '[]')
-          from jsonb_array_elements(prompt) with ordinality as p (sent, place)) as prompt,
+       (select coalesce(jsonb_agg(case when m.seq is null then sent
+                   else jsonb_build_object('role', m.role, 'content', m.content, 'seq', m.seq) end
+                   order by place, m.seq), '[]')
+          from jsonb_array_elements(prompt) with ordinality as p (sent, place)
+          left join messages m on m.thread_id = turns.thread_id
+           and m.seq between (sent ->> 'first_seq')::int and (sent ->> 'last_seq')::int) as prompt,
        passages, raw_answer, model, usage, stages, first_token_ms, total_ms, outcome, created_at
   from turns where run_id = %(run_id)s

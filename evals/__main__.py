@@ -14,7 +14,12 @@ from rich.table import Table
 from evals import answers
 from evals.bench import turn as bench_turn
 
-app = typer.Typer(add_completion=False, help="Evaluations and benchmarks.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Evaluations and benchmarks.",
+    no_args_is_help=True,
+)
 run = typer.Typer(help="How good are the answers?", no_args_is_help=True)
 bench = typer.Typer(help="What does it cost?", no_args_is_help=True)
 app.add_typer(run, name="run")

@@ -9,7 +9,12 @@ import typer
 
 from graphs import draw as drawing
 
-app = typer.Typer(add_completion=False, help="The state machines of Parley.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The state machines of Parley.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -314,7 +315,7 @@ class Turn:
             prompt_name=prompt["name"] if prompt else None,
             prompt_version=prompt["version"] if prompt else None,
             prompt_sha256=prompt["sha256"] if prompt else None,
-            prompt=[by_reference(message) for message in prompt["messages"]] if prompt else [],
+            prompt=by_reference(prompt["messages"]) if prompt else [],
             passages=[scores(passage) for passage in state.get("passages", [])],
             raw_answer=state.get("raw_answer", ""),
             model=state.get("model"),
@@ -334,14 +335,22 @@ class Turn:
             log.warning("run %s could not be released: %s", self.lease.run_id, error.code)
 
 
-def by_reference(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message of the prompt without its text when that is stored as a message already.
+def by_reference(sent: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages of a prompt with stored ones replaced by where they stand.
 
-    So the log keeps no second copy of what people wrote, and a turn costs the same at any depth.
+    So the log keeps no second copy of what people wrote, and costs the same at any depth:
+    the window of a conversation is one entry, {"first_seq", "last_seq"}.
     """
-    if message.get("message_id"):
-        return {"role": message["role"], "message_id": message["message_id"]}
-    return {"role": message["role"], "content": message["content"]}
+    log: list[dict[str, Any]] = []
+    for message in sent:
+        seq = message.get("seq")
+        if seq is None:
+            log.append({"role": message["role"], "content": message["content"]})
+        elif log and log[-1].get("last_seq") == seq - 1:
+            log[-1]["last_seq"] = seq
+        else:
+            log.append({"first_seq": seq, "last_seq": seq})
+    return log
 
 
 def scores(passage: Passage) -> dict[str, Any]:

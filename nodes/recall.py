@@ -28,7 +28,7 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
                 before_seq=state["user_seq"],
             )
         earlier = [
-            HistoryMessage(role=m.role, content=m.content, message_id=str(m.message_id))
+            HistoryMessage(role=m.role, content=m.content, seq=m.seq)
             for m in window
         ]
     count = context.services.embedder.count_tokens

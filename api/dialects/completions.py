@@ -134,7 +134,7 @@ def converse(messages: list[ChatMessage]) -> Conversation:
             instructions.append(text)
         elif text:
             role: Literal["user", "assistant"] = "user" if message.role == "user" else "assistant"
-            history.append(HistoryMessage(role=role, content=text, message_id=None))
+            history.append(HistoryMessage(role=role, content=text, seq=None))
     together = "\n\n".join(text for text in instructions if text.strip())
     if together:
         accept(together, what="system message")

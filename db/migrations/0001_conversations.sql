@@ -79,7 +79,7 @@ create table turns (
     prompt_name    text,
     prompt_version integer,
     prompt_sha256  text,
-    prompt         jsonb       not null default '[]',  -- messages as sent; history by message id
+    prompt         jsonb       not null default '[]',  -- messages as sent; history as {first_seq, last_seq}
     passages       jsonb       not null default '[]',  -- with the score of each retriever
     raw_answer     text        not null default '',
     model          jsonb,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from core.turn import HistoryMessage, PromptRecord
 
@@ -32,8 +32,7 @@ class Prompt:
     name: str
     version: int
     sha256: str
-    sections: tuple[tuple[str, str], ...]  # (role, template)
-    environment: Environment
+    sections: tuple[tuple[str, Template], ...]  # (role, template)
 
     def render(self, history: Sequence[HistoryMessage], **variables: Any) -> PromptRecord:
         """Return the messages to send; raises jinja2.UndefinedError for a missing variable."""
@@ -42,8 +41,8 @@ class Prompt:
             if role == "history":
                 messages += [dict(message) for message in history]
             else:
-                content = self.environment.from_string(template).render(**variables)
-                messages.append({"role": role, "content": content.strip()})
+                content = template.render(**variables).strip()
+                messages.append({"role": role, "content": content})
         return PromptRecord(
             name=self.name, version=self.version, sha256=self.sha256, messages=messages
         )
@@ -97,7 +96,10 @@ def _parse(raw: str, environment: Environment, file_name: str) -> Prompt:
         raise ValueError(f"{file_name} has no front matter")
     head = yaml.safe_load(matter.group(1))
     parts = _HEADING.split(raw[matter.end() :])
-    sections = tuple(zip(parts[1::2], parts[2::2], strict=True))
+    sections = tuple(
+        (role, environment.from_string(text))  # compiled once: it costs more than a turn's SQL
+        for role, text in zip(parts[1::2], parts[2::2], strict=True)
+    )
     if not sections:
         raise ValueError(f"{file_name} has no section")
     return Prompt(
@@ -105,5 +107,4 @@ def _parse(raw: str, environment: Environment, file_name: str) -> Prompt:
         version=head["version"],
         sha256=hashlib.sha256(raw.encode()).hexdigest(),
         sections=sections,
-        environment=environment,
     )

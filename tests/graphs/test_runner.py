@@ -120,7 +120,8 @@ async def test_earlier_messages_are_sent_but_logged_by_reference(database: Datab
         ).fetchone()
         log = await turns.get(conn, UUID(second.run_id))
     assert row is not None
-    assert row[0][1] == {"role": "user", "message_id": first.message_id}
+    assert row[0][1] == {"first_seq": 1, "last_seq": 2}
+    assert [message["role"] for message in log.prompt] == ["system", "user", "assistant", "user"]
     assert log.prompt[1]["content"] == "Who was she?"
 
 

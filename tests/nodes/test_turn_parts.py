@@ -17,10 +17,10 @@ from nodes.verify import was_retrieved
 from tests.nodes.passages import passage
 
 HISTORY = [
-    HistoryMessage(role="user", content="Who was Marie Curie?", message_id="1"),
-    HistoryMessage(role="assistant", content="A physicist [1].", message_id="2"),
-    HistoryMessage(role="user", content="Where was she born?", message_id="3"),
-    HistoryMessage(role="assistant", content="In Warsaw [1].", message_id="4"),
+    HistoryMessage(role="user", content="Who was Marie Curie?", seq=1),
+    HistoryMessage(role="assistant", content="A physicist [1].", seq=2),
+    HistoryMessage(role="user", content="Where was she born?", seq=3),
+    HistoryMessage(role="assistant", content="In Warsaw [1].", seq=4),
 ]
 
 
