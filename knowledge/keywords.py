@@ -22,6 +22,7 @@ import numpy as np
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from core.text import scrub
 from db.sql import load
 
 SQL = load(__file__)
@@ -45,7 +46,7 @@ async def search(conn: Conn, query: str, *, tenant_id: str, limit: int) -> list[
 
     A chunk needs not contain every word. Equal scores keep the order of their ids.
     """
-    parameters = {"tenant_id": tenant_id, "query": query}
+    parameters = {"tenant_id": tenant_id, "query": scrub(query)}
     cursor = await conn.execute(SQL["postings"], parameters, binary=True)
     lists = [np.frombuffer(packed, POSTING) for (packed,) in await cursor.fetchall()]
     if not lists:

@@ -22,7 +22,8 @@ from knowledge import keywords
 SQL = load(__file__)
 
 VECTOR_WEIGHT = 0.5  # of the fused score; the rest is the keywords'. docs/decisions/0004
-EXACT_CHUNKS = 10_000  # tenants up to here are searched without the index: 5 ms, and exact
+EXACT_CHUNKS = 5_000  # a tenant with no more is searched without the index: exact, in 3 ms
+MAX_EF_SEARCH = 1000  # the limit of pgvector
 
 Conn = AsyncConnection[TupleRow]
 
@@ -84,7 +85,7 @@ async def nearest(
     if few is not None and few[0]:
         cursor = await conn.execute(SQL["nearest_exact"], parameters)
     else:
-        await conn.execute(SQL["tune"], {"ef_search": min(max(limit, 100), 1000)})
+        await conn.execute(SQL["tune"], {"ef_search": min(2 * limit, MAX_EF_SEARCH)})
         cursor = await conn.execute(SQL["nearest"], parameters)
     rows = await cursor.fetchall()
     return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
