@@ -49,13 +49,19 @@ class Served:
         """kill -9, as a crash or the OOM killer would."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
     def stop(self) -> int:
         """Ask for an orderly end and return the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the end and return the exit status."""
+        assert self.process is not None
+        self.process.communicate()
+        return self.process.returncode
 
     @property
     def log(self) -> str:
@@ -121,8 +127,7 @@ def slow_model(folder: Path, *, token_ms: int) -> Iterator[str]:
         assert line, (folder / "model.log").read_text(encoding="utf-8")
         yield json.loads(line)["url"]
     finally:
-        process.stdin.close()
-        process.wait()
+        process.communicate()  # closing its stdin ends it
 
 
 @dataclass(frozen=True)
