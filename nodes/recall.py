@@ -27,10 +27,7 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
                 limit=context.limits.history_messages,
                 before_seq=state["user_seq"],
             )
-        earlier = [
-            HistoryMessage(role=m.role, content=m.content, seq=m.seq)
-            for m in window
-        ]
+        earlier = [HistoryMessage(role=m.role, content=m.content, seq=m.seq) for m in window]
     count = context.services.embedder.count_tokens
     return {"history": fit(earlier, count, context.limits.history_tokens)}
 

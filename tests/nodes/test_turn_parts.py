@@ -38,14 +38,22 @@ def test_history_keeps_the_newest_messages_within_the_budget() -> None:
 
 def test_an_unsure_intent_is_a_question() -> None:
     """Searching in vain costs less than chatting about a question."""
-    assert settle(Intent.SMALL_TALK, 0.4, has_history=True) is Intent.KNOWLEDGE
-    assert settle(Intent.SMALL_TALK, 0.9, has_history=True) is Intent.SMALL_TALK
+    assert settle(Intent.SMALL_TALK, 0.4, "Hi", has_history=True) is Intent.KNOWLEDGE
+    assert settle(Intent.SMALL_TALK, 0.9, "Hi", has_history=True) is Intent.SMALL_TALK
 
 
 def test_a_follow_up_needs_something_to_follow() -> None:
     """Without history it is unclear; with history, what is unclear follows up."""
-    assert settle(Intent.FOLLOW_UP, 0.9, has_history=False) is Intent.CLARIFY
-    assert settle(Intent.CLARIFY, 0.9, has_history=True) is Intent.FOLLOW_UP
+    vague = "What about the other one?"
+    assert settle(Intent.FOLLOW_UP, 0.9, vague, has_history=False) is Intent.CLARIFY
+    assert settle(Intent.FOLLOW_UP, 0.9, vague, has_history=True) is Intent.FOLLOW_UP
+    assert settle(Intent.CLARIFY, 0.9, "It is broken", has_history=True) is Intent.FOLLOW_UP
+
+
+def test_a_question_that_names_its_subject_follows_nothing() -> None:
+    """Pronouns alone do not make a first message unclear."""
+    question = "Where did Tesla and Twain hang out?"
+    assert settle(Intent.FOLLOW_UP, 0.9, question, has_history=False) is Intent.KNOWLEDGE
 
 
 def test_a_follow_up_searches_with_the_question_before_it() -> None:
