@@ -45,7 +45,7 @@ class Reading:
     def feed(self, frames: list[dict[str, Any]]) -> Delta:
         """Return what these frames add; raises the error that one of them reports."""
         texts: list[str] = []
-        calls: list[ToolCallChunk] = []
+        calls: dict[int, ToolCallChunk] = {}  # one a call: LangChain joins only across messages
         for frame in frames:
             if frame is DONE:
                 self._done = True
@@ -56,7 +56,7 @@ class Reading:
                 self._frame(frame, texts, calls)
             except (KeyError, TypeError, AttributeError) as error:
                 raise StreamCut("The model server sent a frame of an unknown shape.") from error
-        return Delta("".join(texts), calls)
+        return Delta("".join(texts), list(calls.values()))
 
     def finish(self) -> list[ToolCallChunk]:
         """Return what completes the calls; raises StreamCut when the answer is not complete.
@@ -81,7 +81,9 @@ class Reading:
         """Why the answer ended: stop, length, tool_calls or content_filter."""
         return reason(self._reason, called=bool(self._arguments))
 
-    def _frame(self, frame: dict[str, Any], texts: list[str], calls: list[ToolCallChunk]) -> None:
+    def _frame(
+        self, frame: dict[str, Any], texts: list[str], calls: dict[int, ToolCallChunk]
+    ) -> None:
         if not self.model:
             self.model = frame.get("model") or ""
             self.fingerprint = frame.get("system_fingerprint") or ""
@@ -96,20 +98,23 @@ class Reading:
         if text := delta.get("content"):
             texts.append(scrub(text))
         for call in delta.get("tool_calls") or ():
-            calls.append(self._call(call))
+            self._call(call, calls)
 
-    def _call(self, call: dict[str, Any]) -> ToolCallChunk:
+    def _call(self, call: dict[str, Any], calls: dict[int, ToolCallChunk]) -> None:
         index = call.get("index", 0)
         function = call["function"]
         arguments = scrub(function.get("arguments") or "")
         first = index not in self._arguments
         self._arguments[index] = self._arguments.get(index, "") + arguments
-        return tool_call_chunk(
-            name=function.get("name") if first else None,
-            args=arguments,
-            id=call_id() if first else None,
-            index=index,
-        )
+        if index in calls:
+            calls[index]["args"] = (calls[index]["args"] or "") + arguments
+        else:
+            calls[index] = tool_call_chunk(
+                name=function.get("name") if first else None,
+                args=arguments,
+                id=call_id() if first else None,
+                index=index,
+            )
 
 
 class Whole(NamedTuple):
