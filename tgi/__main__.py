@@ -29,16 +29,18 @@ def serve(
     ] = False,
 ) -> None:
     """Serve TGI's protocol with the extractive model: no GPU, no download."""
-    from embeddings.minilm import MiniLM  # heavy: only this command needs it
-    from tgi.embedded.extractive import ExtractiveModel
+    # Heavy modules are imported where they are needed: a taken port is told at once.
     from tgi.embedded.serve import address, announce, end_with_parent, listen
     from tgi.embedded.serve import serve as run
-    from tgi.embedded.server import create_app
 
     if with_parent:
         end_with_parent(sys.stdin.buffer)
     try:
         bound = listen(host, port)
+        from embeddings.minilm import MiniLM
+        from tgi.embedded.extractive import ExtractiveModel
+        from tgi.embedded.server import create_app
+
         embedder = MiniLM.load()
     except ParleyError as error:
         typer.echo(error.message, err=True)
