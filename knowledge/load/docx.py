@@ -15,7 +15,7 @@ from core.errors import (
     DocumentUnsupported,
 )
 from core.text import scrub
-from knowledge.load.document import Document, Part, has_text, name, open_heading, section_path
+from knowledge.load.document import Document, Heading, Part, has_text, name, open_heading, sectioned
 from knowledge.load.rows import table
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _check(data: bytes) -> None:
 def _read(docx: Docx, title: str, path: Path) -> tuple[str, tuple[Part, ...]]:
     """Return the title and the parts."""
     styles = {style.style_id: (style.name or "").casefold() for style in docx.styles}
-    stretches: list[tuple[list[tuple[int, str]], list[str]]] = [([], [])]
-    headings: list[tuple[int, str]] = []
+    stretches: list[tuple[list[Heading], list[str]]] = [([], [])]
+    headings: list[Heading] = []
     for element in _blocks(docx.element.body):
         if element.tag == f"{W}tbl":
             stretches[-1][1].append(_table(element))
@@ -107,16 +107,7 @@ def _read(docx: Docx, title: str, path: Path) -> tuple[str, tuple[Part, ...]]:
         else:
             stretches[-1][1].append(f"- {text}" if style.startswith("list") else text)
     title = title or next((h[0][1] for h, _ in stretches if h), "") or name(path.stem)
-    parts = []
-    for index, (opened, blocks) in enumerate(stretches):
-        section = section_path(opened, title)
-        body = "\n\n".join(filter(None, blocks))
-        following = stretches[index + 1][0] if index + 1 < len(stretches) else []
-        if body:
-            parts.append(Part(body, section))
-        elif opened and following[: len(opened)] != opened:
-            parts.append(Part(opened[-1][1], section))  # a heading that nothing else carries
-    return title, tuple(parts)
+    return title, sectioned([(h, "\n\n".join(filter(None, b))) for h, b in stretches], title)
 
 
 def _blocks(parent: Any) -> Iterator[Any]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from core.errors import DocumentUnreadable
 from core.text import scrub
-from knowledge.load.document import Document, Part, has_text, name, open_heading, section_path
+from knowledge.load.document import (
+    Document,
+    Heading,
+    Stretch,
+    has_text,
+    name,
+    open_heading,
+    sectioned,
+)
 from knowledge.load.rows import table
 from knowledge.load.text import decode
 
@@ -44,14 +52,14 @@ def load(path: Path, data: bytes) -> Document:
         author = _meta(soup, "author") or None
         language = name(_attribute(soup.html, "lang")) or _meta(soup, "language") or None
         description = _meta(soup, "description")
-        writer = _Writer(title)
+        writer = _Writer()
         writer.walk(_main(soup))
     except RecursionError as error:
         raise DocumentUnreadable("Its elements are nested too deeply.") from error
     return Document(
         title=title,
         media_type="text/html",
-        parts=writer.finish(),
+        parts=sectioned(writer.finish(), title),
         bytes=len(data),
         author=author,
         language=language,
@@ -107,16 +115,14 @@ def _is_hidden(element: Tag) -> bool:
 
 
 class _Writer:
-    """Writes paragraphs as it walks over elements, and begins a part at each heading."""
+    """Writes paragraphs as it walks over elements, and begins anew at each heading."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._parts: list[Part] = []
-        self._headings: list[tuple[int, str]] = []
+    def __init__(self) -> None:
+        self._stretches: list[Stretch] = []
+        self._headings: list[Heading] = []
         self._blocks: list[str] = []
         self._line: list[str] = []
         self._bullet = False  # the next block begins a list item
-        self._bare_heading = ""  # a heading that nothing followed yet
 
     def walk(self, element: Tag) -> None:
         """Write everything below an element, in the order of the page."""
@@ -128,12 +134,10 @@ class _Writer:
             elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString):
                 self._line.append(SPACE.sub(" ", str(child)))  # only <br> breaks a line
 
-    def finish(self) -> tuple[Part, ...]:
-        """Return the parts."""
-        self._end_part()
-        if self._bare_heading:
-            self._add(self._bare_heading)
-        return tuple(self._parts)
+    def finish(self) -> list[Stretch]:
+        """Return what was written."""
+        self._end_stretch()
+        return self._stretches
 
     def _element(self, element: Tag) -> None:
         if element.name in HEADINGS:
@@ -157,11 +161,8 @@ class _Writer:
             self.walk(element)
 
     def _heading(self, level: int, text: str) -> None:
-        self._end_part()
-        if self._bare_heading and self._headings and self._headings[-1][0] >= level:
-            self._add(self._bare_heading)  # nothing below carries its words
+        self._end_stretch()
         open_heading(self._headings, level, text)
-        self._bare_heading = self._headings[-1][1]
 
     def _table(self, element: Tag) -> None:
         rows = [row.find_all(["td", "th"]) for row in element.find_all("tr")]
@@ -176,19 +177,14 @@ class _Writer:
             self._blocks.append(f"- {text}" if self._bullet else text)
             self._bullet = False
 
-    def _end_part(self) -> None:
+    def _end_stretch(self) -> None:
         self._end_block()
         text = ""
         for block in filter(None, self._blocks):
             in_list = block.startswith("- ") and text.rpartition("\n")[2].startswith("- ")
             text += ("\n" if in_list else "\n\n" if text else "") + block
         self._blocks.clear()
-        if text:
-            self._add(text)
-            self._bare_heading = ""
-
-    def _add(self, text: str) -> None:
-        self._parts.append(Part(scrub(text), section_path(self._headings, self._title)))
+        self._stretches.append((list(self._headings), text))
 
 
 def _title(soup: BeautifulSoup) -> str:

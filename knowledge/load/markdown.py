@@ -10,11 +10,11 @@ from typing import Any
 
 from knowledge.load.document import (
     Document,
-    Part,
-    has_text,
+    Heading,
+    Stretch,
     name,
     open_heading,
-    section_path,
+    sectioned,
     storable,
 )
 from knowledge.load.text import decode
@@ -36,30 +36,21 @@ def load(path: Path, data: bytes) -> Document:
     title = name(front.pop("title", "")) or first or name(path.stem)
     author = name(front.pop("author", "")) or None
     language = name(front.pop("language", front.pop("lang", ""))) or None
-    parts = []
-    for index, (headings, body) in enumerate(stretches):
-        if has_text(body):
-            parts.append(Part(body, section_path(headings, title)))
-        elif headings and not _goes_on(headings, stretches[index + 1 :]):
-            parts.append(Part(headings[-1][1], section_path(headings, title)))
     return Document(
-        title, "text/markdown", tuple(parts), len(data), "", author, language, {**front}
+        title=title,
+        media_type="text/markdown",
+        parts=sectioned(stretches, title),
+        bytes=len(data),
+        author=author,
+        language=language,
+        metadata=front,
     )
-
-
-Stretch = tuple[list[tuple[int, str]], str]
-"""Open headings (level, text) and the text below the last of them."""
-
-
-def _goes_on(headings: list[tuple[int, str]], rest: list[Stretch]) -> bool:
-    """True when the next stretch lies below this heading, so that its words are not lost."""
-    return bool(rest) and rest[0][0][: len(headings)] == headings
 
 
 def _stretches(text: str) -> list[Stretch]:
     """Cut the text at its headings; fenced code has none, and comments are dropped."""
     found: list[Stretch] = []
-    headings: list[tuple[int, str]] = []
+    headings: list[Heading] = []
     body: list[str] = []
     fence = ""
 

@@ -15,7 +15,7 @@ from knowledge.load.document import Document, Part, name
 # ties, which are common: most Western text reads the same in cp1252, cp1250 and cp1257.
 ENCODINGS = [
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "utf_16_le", "utf_16_be"),
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+    *("gb18030", "cp932", "euc_jp", "big5", "cp949"),
     *("cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
 ]
 BOMS = [

@@ -1,0 +1,95 @@
+"""Markdown: headings become sections, the rest stays as it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knowledge.load.document import Document
+from knowledge.load.markdown import load
+
+
+def read(text: str) -> Document:
+    """Load a text as guide.md."""
+    return load(Path("guide.md"), text.encode())
+
+
+def sections(text: str) -> list[tuple[str, str]]:
+    """Return (section, text) of each part."""
+    return [(part.section, part.text) for part in read(text).parts]
+
+
+def test_headings_become_a_section_path() -> None:
+    """A part knows the headings above it, outermost first, and siblings close each other."""
+    text = "# A\n\nin a\n\n## B\nin b\n### C\nin c\n## D ##\nin d\n"
+    assert sections("intro\n\n" + text.replace("# A", "# Other\n\n# A", 1)) == [
+        ("", "intro"),
+        ("A", "in a"),
+        ("A > B", "in b"),
+        ("A > B > C", "in c"),
+        ("A > D", "in d"),
+    ]
+
+
+def test_the_first_heading_is_the_title_and_no_section() -> None:
+    """What every part would repeat is said once."""
+    document = read("# Guide\n\nHello.\n\n## Install\n\nRun it.")
+    assert document.title == "Guide"
+    assert [part.section for part in document.parts] == ["", "Install"]
+
+
+def test_underlined_headings_count() -> None:
+    """The older way of writing headings is understood."""
+    assert sections("Guide\n=====\n\nHello.\n\nUse\n---\nRun.") == [("", "Hello."), ("Use", "Run.")]
+
+
+def test_a_rule_below_a_list_or_a_table_is_no_heading() -> None:
+    """Three hyphens make a heading of a paragraph only."""
+    assert sections("- item\n---\n| a |\n---\n\n---\ntext") == [
+        ("", "- item\n---\n| a |\n---\n\n---\ntext")
+    ]
+
+
+def test_code_is_left_alone() -> None:
+    """In fenced code a hash is no heading, a comment stays, and indentation is kept."""
+    code = "```sh\n# not a heading\n<!-- kept -->\n    make\n```"
+    assert sections(f"# T\n{code}\n") == [("", code)]
+
+
+def test_comments_are_not_for_readers() -> None:
+    """An HTML comment outside code is dropped, its headings too."""
+    assert sections("a\n\n<!-- one\n# two\n-->\n\nb") == [("", "a\n\n\nb")]
+
+
+def test_a_heading_without_text_is_kept_as_text() -> None:
+    """No word of the document is lost."""
+    assert sections("# T\nx\n## Alone\n## Above\n### Below\ny") == [
+        ("", "x"),
+        ("Alone", "Alone"),
+        ("Above > Below", "y"),
+    ]
+
+
+def test_headings_lose_their_markup() -> None:
+    """A section reads as on the page."""
+    assert sections("# T\n## The `core` of [it](http://x) *all*\nx")[0][0] == "The core of it all"
+
+
+def test_front_matter_is_metadata() -> None:
+    """Title, author and language are taken from YAML, the rest kept beside them."""
+    document = read(
+        "---\ntitle: The Guide\nauthor: Ada\nlang: en\ntags: [a, b]\ndate: 2024-05-01\n---\n\nText."
+    )
+    assert (document.title, document.author, document.language) == ("The Guide", "Ada", "en")
+    assert document.metadata == {"tags": ["a", "b"], "date": "2024-05-01"}
+    assert document.text == "Text."
+
+
+def test_broken_front_matter_is_text() -> None:
+    """YAML that does not parse costs nothing."""
+    assert "a: [" in read("---\na: [\n\n---\nText.").text
+
+
+def test_aliases_in_front_matter_do_not_expand() -> None:
+    """Nested YAML values, which can grow without end, are left out."""
+    bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+    assert read(f"---\n{bomb}---\nText.").metadata == {"a": ["x", "x"]}
