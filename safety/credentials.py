@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from safety.verdict import PASS, Edit, Finding, Outcome, Severity
+from safety.verdict import PASS, Edit, Finding, Outcome, Severity, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,11 @@ def _format(kind: str, pattern: str, severity: Severity = "high") -> Format:
 FORMATS: tuple[Format, ...] = (
     _format(
         "private_key",
+        # Up to its end; where that is missing, as far as it looks like key material.
         r"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-        r"[^-]{0,16000}(?:-{1,5}END [A-Z0-9 ]{0,40}-{0,5})?",
+        r"(?:(?:(?!-----(?:END|BEGIN) )[\s\S]){0,16000}-----END [A-Z0-9 ]{1,40}-----"
+        r"|(?:(?:\s|\\[nr]){1,8}(?:[A-Za-z-]{4,20}: [^\n\\]{1,100}|[A-Za-z0-9+/=]{16,4096})){1,400}"
+        r"(?:(?:\s|\\[nr]){1,8}[A-Za-z0-9+/=]{1,76}(?=\s|\\|$)){0,2})",
         "critical",
     ),
     _format("aws_key_id", r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
@@ -86,6 +89,11 @@ class Credentials:
             ),
             edits=tuple(edit for _, edit in found),
         )
+
+
+def redact(text: str) -> str:
+    """Return `text` without credentials; for traces and logs, which no check stands before."""
+    return apply(text, (edit for _, edit in find(text)))
 
 
 def find(text: str) -> list[tuple[Format, Edit]]:
