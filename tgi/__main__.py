@@ -9,7 +9,12 @@ import typer
 
 from core.errors import ParleyError
 
-app = typer.Typer(help="Model servers.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Model servers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they print local variables, which hold what users wrote
+)
 
 
 @app.callback()
@@ -34,7 +39,7 @@ def serve(
     from tgi.embedded.serve import serve as run
 
     if with_parent:
-        end_with_parent(sys.stdin.buffer)
+        end_with_parent(sys.stdin.fileno())
     try:
         bound = listen(host, port)
         from embeddings.minilm import MiniLM
@@ -46,11 +51,12 @@ def serve(
         typer.echo(error.message, err=True)
         raise typer.Exit(1) from error
     try:
+        server = create_app(ExtractiveModel(embedder), token_seconds=token_ms / 1000)
         if with_parent:
             announce(bound)
         else:
             typer.echo(f"Serving parley-extractive on {address(bound)}")
-        run(create_app(ExtractiveModel(embedder), token_seconds=token_ms / 1000), bound)
+        run(server, bound)
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a person ends it
     finally:

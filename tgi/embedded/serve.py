@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 import threading
-from typing import BinaryIO
 
 import orjson
 import uvicorn
@@ -70,15 +69,16 @@ def announce(bound: socket.socket) -> None:
     sys.stdout.buffer.flush()
 
 
-def end_with_parent(pipe: BinaryIO) -> None:
-    """End this process as soon as `pipe` is closed, which a parent's death does too.
+def end_with_parent(pipe: int) -> None:
+    """End this process as soon as the pipe is closed, which a parent's death does too.
 
+    pipe: the descriptor of our end; a file object's lock would trip the interpreter's exit.
     A thread, because the event loop may be busy; and no clean-up, because there is
     nothing to save and nobody left to answer.
     """
 
     def wait() -> None:
-        while pipe.read(1):
+        while os.read(pipe, 1):
             pass
         os._exit(0)
 
