@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from api.version import VERSION
 from core import langfuse
-from core.settings import LangfuseSettings, ModelSettings, Settings
+from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
 from core.telemetry import Tracer
 from db.connect import connect
 from db.pool import Database
@@ -57,45 +57,43 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         started(tracing(settings.langfuse)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
         started(model_server(settings.model)) as model_url_soon,
-        started(threaded(lambda: MiniLM.load(settings.knowledge.embed_threads))) as embedder_soon,
+        started(embedding(settings.knowledge)) as embedder_soon,
+        started(training(embedder_soon)) as intents_soon,
         started(threaded(Guard.build)) as guard_soon,
-        started(threaded(import_ahead)),
     ):
-        tracer = await tracer_soon
-        embedder = await embedder_soon
-        with closing(embedder):
-            intents = await Intents.train(embedder)
-            guard = await guard_soon
-            database = await database_soon
-            search = Search(embedder, candidates=settings.knowledge.candidates)
-            async with (
-                chat_model(settings.model, url=await model_url_soon) as model,
-                Runner(
-                    turn.Services(
-                        database=database,
-                        embedder=embedder,
-                        search=search,
-                        model=model,
-                        guard=guard,
-                        intents=intents,
-                        prompts=Prompts.load(),
-                        replies=Replies.load(),
-                    ),
-                    limits(settings),
-                    pace(settings),
-                    tracer,
-                ) as runner,
-            ):
-                yield Services(
-                    settings=settings,
+        # Together, so that whatever fails first is told first.
+        tracer, database, model_url, embedder, intents, guard = await asyncio.gather(
+            tracer_soon, database_soon, model_url_soon, embedder_soon, intents_soon, guard_soon
+        )
+        search = Search(embedder, candidates=settings.knowledge.candidates)
+        async with (
+            chat_model(settings.model, url=model_url) as model,
+            Runner(
+                turn.Services(
                     database=database,
                     embedder=embedder,
                     search=search,
                     model=model,
                     guard=guard,
-                    tracer=tracer,
-                    runner=runner,
-                )
+                    intents=intents,
+                    prompts=Prompts.load(),
+                    replies=Replies.load(),
+                ),
+                limits(settings),
+                pace(settings),
+                tracer,
+            ) as runner,
+        ):
+            yield Services(
+                settings=settings,
+                database=database,
+                embedder=embedder,
+                search=search,
+                model=model,
+                guard=guard,
+                tracer=tracer,
+                runner=runner,
+            )
 
 
 @asynccontextmanager
@@ -164,9 +162,20 @@ async def tracing(settings: LangfuseSettings) -> AsyncIterator[Tracer]:
         await tracer.close()
 
 
-def import_ahead() -> None:
-    """Import what the intents need while other things start; it takes a second."""
-    importlib.import_module("sklearn.linear_model")
+@asynccontextmanager
+async def embedding(settings: KnowledgeSettings) -> AsyncIterator[MiniLM]:
+    """Yield the embedding model."""
+    embedder = await asyncio.to_thread(MiniLM.load, settings.embed_threads)
+    with closing(embedder):
+        yield embedder
+
+
+@asynccontextmanager
+async def training(embedder_soon: Awaitable[Embedder]) -> AsyncIterator[Intents]:
+    """Yield the classifier of intents, trained on its examples."""
+    # Off the event loop: this import takes a second.
+    await asyncio.to_thread(importlib.import_module, "sklearn.linear_model")
+    yield await Intents.train(await embedder_soon)
 
 
 def limits(settings: Settings) -> turn.Limits:

@@ -21,7 +21,7 @@ _HEAD = {
     "system_fingerprint": "1",
     "service_tier": "default",
 }
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     "role": "assistant",
     "content": "Stop the server, then run the restore command [1].",
     "refusal": None,
