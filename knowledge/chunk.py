@@ -130,10 +130,10 @@ class _Block:
         for fence, fence_end in self._fences:
             if max(start, covered) < fence < end < fence_end and self._fits(fence, fence_end):
                 return self._checked(start, covered, _Border(fence, PARAGRAPH))
-        # Of a rest that makes two chunks the cut nearest to its middle, so that none is a scrap.
+        # Of a rest for two chunks the cut nearest to its middle, so that none is a scrap.
         two = left <= 2 * self._max
         target = self._start_of(first + left // 2) if two else end
-        low = self._start_of(first + (max(left - self._max, left // 4) if two else self._max // 2))
+        low = self._start_of(first + (left // 4 if two else self._max // 2))
         low = max(min(low, start + MAX_CHARACTERS // 2), covered + 1)
         found = self._between(low, end)
         best = max(found, key=lambda b: (b.rank, -abs(b.at - target)), default=None)
