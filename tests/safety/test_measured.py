@@ -41,6 +41,8 @@ async def blocked(texts: list[str]) -> list[str]:
         "wildguard_benign/prompts.jsonl",
         "banking77/examples.jsonl.gz",
         "clinc150/examples.jsonl.gz",
+        "squad_v11/queries.jsonl",
+        "qed_nq/queries.jsonl.gz",
         "docs_qa/questions.jsonl",
         "locomo/turns.jsonl",
     ],
