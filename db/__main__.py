@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -74,7 +75,7 @@ def url(
                 raise SettingsInvalid("DATABASE_ADMIN_URL is not set.")
             print(address, flush=True)
             if _settings().url is None:
-                await asyncio.to_thread(sys.stdin.readline)
+                await _enter()
 
     _run(work())
 
@@ -98,6 +99,18 @@ async def addresses(settings: DatabaseSettings) -> AsyncIterator[tuple[str, str 
         return
     admin_url = settings.admin_url.get_secret_value() if settings.admin_url else None
     yield settings.url.get_secret_value(), admin_url
+
+
+async def _enter() -> None:
+    """Return when somebody presses Enter; a thread of asyncio's own would outlast Ctrl-C."""
+    loop, pressed = asyncio.get_running_loop(), asyncio.Event()
+
+    def read() -> None:
+        sys.stdin.readline()
+        loop.call_soon_threadsafe(pressed.set)
+
+    threading.Thread(target=read, daemon=True).start()
+    await pressed.wait()
 
 
 def _settings() -> DatabaseSettings:

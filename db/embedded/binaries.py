@@ -6,10 +6,11 @@ import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -50,7 +51,7 @@ class Binaries:
             [*self.prefix, str(self.folder / "bin" / program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.STDOUT,
             env=environment(os.environ),
             cwd="/",
             start_new_session=True,
@@ -63,7 +64,7 @@ class Binaries:
     def runs(self) -> bool:
         """Tell whether programs start this way at all."""
         try:
-            process = self.start("postgres", ["--version"], output=subprocess.DEVNULL)
+            process = self.start("initdb", ["--version"], output=subprocess.DEVNULL)
         except OSError:
             return False
         return process.wait() == 0
@@ -89,86 +90,102 @@ def find() -> Path:
     return folder
 
 
-def choose(cluster: Path, copy_to: Path) -> Binaries:
+def choose(root: Path, cluster: Path, copy_to: Path) -> Binaries:
     """Return a way to run Postgres here, trying the least intrusive first.
 
+    root: the folder that must be reachable for whoever Postgres runs as.
     cluster: the data, whose owner Postgres has to be once it exists.
     copy_to: where the programs may be copied when their new user cannot read them.
     Raises DataFolderUnusable or DatabaseUnavailable.
     """
-    here = find()
-    owner = cluster.stat().st_uid if cluster.exists() else None
-    named = _has_name(os.geteuid())
-    if os.geteuid() != 0 and owner not in (None, os.geteuid()):
+    here, me = find(), os.geteuid()
+    owner = cluster.stat().st_uid if cluster.exists() else me
+    if me not in (0, owner):
         raise DataFolderUnusable(
-            f"The data in {cluster.parent} belongs to another user (uid {owner}).",
+            f"The data in {root} belongs to another user (uid {owner}).",
             hint="Run Parley as that user, or set DATABASE_FOLDER to a folder of your own.",
         )
-    if os.geteuid() != 0 and named:
-        return Binaries(here)
-    if owner in (None, os.geteuid()):
-        # As root, or as a user without a name (initdb asks for it; containers run so).
-        inner = _somebody()
-        prefix = (sys.executable, "-I", "-S", str(_NAMESPACE), str(inner.pw_uid), str(inner.pw_gid))
-        inside = Binaries(here, prefix)
+    plain = Binaries(here)
+    if me != 0 and _account(me) is not None:
+        return plain
+    # As root, or as a user without a name (containers have those), which initdb asks for.
+    if me == owner and (inner := _somebody()) is not None:
+        ids = (str(inner.pw_uid), str(inner.pw_gid))
+        inside = Binaries(here, (sys.executable, "-I", "-S", str(_NAMESPACE), *ids))
         if inside.runs():
             return inside
-    if os.geteuid() != 0:
-        return Binaries(here)
-    return _unprivileged(here, owner, copy_to)
+    return plain if me != 0 else _unprivileged(here, root, owner, copy_to)
 
 
-def _unprivileged(here: Path, owner: int | None, copy_to: Path) -> Binaries:
+def _unprivileged(here: Path, root: Path, owner: int, copy_to: Path) -> Binaries:
     """Return binaries that drop from root to the owner of the data, or to `nobody`."""
-    try:
-        account = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
-    except KeyError as error:
+    account = _account(owner) if owner != 0 else _account("nobody")
+    if account is None:
         raise DatabaseUnavailable(
             "Postgres refuses to run as root, and there is no other user to run it as.",
             hint="Run Parley as an ordinary user, or set DATABASE_URL to a Postgres server.",
-        ) from error
-    for folder in (here, copy_to):
-        if folder is copy_to and not (copy_to / "bin" / "postgres").exists():
-            _copy(here, copy_to)
-        dropped = Binaries(folder, (), account.pw_uid, account.pw_gid)
-        if dropped.runs():
-            return dropped
-    raise DataFolderUnusable(
-        f"Postgres cannot run as root, and user {account.pw_name} cannot reach {copy_to.parent}.",
-        hint="Set DATABASE_FOLDER to a folder whose parents everybody may enter, such as "
-        "/var/lib/parley, or run Parley as an ordinary user.",
-    )
+        )
+    root.chmod(root.stat().st_mode | 0o011)  # to pass through; what is inside stays private
+    if not all(_may_enter(folder, account) for folder in (root, *root.parents)):
+        raise DataFolderUnusable(
+            f"Postgres cannot run as root, and user {account.pw_name} cannot reach {root}.",
+            hint="Set DATABASE_FOLDER to a folder whose parents everybody may enter, such as "
+            "/var/lib/parley, or run Parley as an ordinary user.",
+        )
+    there = Binaries(here, (), account.pw_uid, account.pw_gid)
+    return there if there.runs() else replace(there, folder=_copy(here, copy_to))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy the programs to where everybody may read them; nothing half remains."""
+def _may_enter(folder: Path, account: pwd.struct_passwd) -> bool:
+    found = folder.stat()
+    if found.st_uid == account.pw_uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def _copy(here: Path, target: Path) -> Path:
+    """Copy the programs to where everybody may read them; return the folder like `here`.
+
+    The libraries that a wheel carries beside its package keep their place: programs find
+    them relative to themselves. Nothing half remains, and an upgrade is copied anew.
+    """
+    package = here.parent
+    done = target / package.name / here.name
+    if _stamp(done) == _stamp(here):
+        return done
     part = target.with_name(target.name + ".incomplete")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(source, part, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    for old in (part, target):
+        shutil.rmtree(old, ignore_errors=True)
+    libraries = (package.with_name(f"{package.name}.libs"), package / ".dylibs")
+    for folder in (here, *(path for path in libraries if path.exists())):
+        shutil.copytree(folder, part / folder.relative_to(package.parent), symlinks=True)
     for path in (part, *part.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
     part.rename(target)
+    return done
 
 
-def _somebody() -> pwd.struct_passwd:
+def _stamp(folder: Path) -> tuple[int, float] | None:
+    """Return what tells one build of the programs from another."""
+    server = folder / "bin" / "postgres"
+    return (server.stat().st_size, server.stat().st_mtime) if server.exists() else None
+
+
+def _somebody() -> pwd.struct_passwd | None:
     """Return an account to be inside the namespace: any with a name that is not root.
 
     Not `nobody` where there is a choice: files of everybody else look like its own there.
     """
-    accounts = sorted(pwd.getpwall(), key=lambda account: (account.pw_name == "nobody",))
-    for account in accounts:
-        if account.pw_uid not in (0, os.geteuid()):
-            return account
-    return pwd.getpwuid(0)
+    accounts = [account for account in pwd.getpwall() if account.pw_uid != 0]
+    return min(accounts, key=lambda account: account.pw_name == "nobody", default=None)
 
 
-def _has_name(uid: int) -> bool:
+def _account(user: int | str) -> pwd.struct_passwd | None:
     try:
-        pwd.getpwuid(uid)
+        return pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
     except KeyError:
-        return False
-    return True
+        return None
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:

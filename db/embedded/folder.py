@@ -6,9 +6,10 @@ FOLDER/
 ├── postgres.log     what the server says
 ├── lock             held while somebody starts or stops the server
 ├── users            held, shared, by every process that uses the server
-└── server           held by the server itself: it inherits the lock and dies with it
+├── server           held by the server itself: it inherits the lock and dies with it
+└── keeper           held by the process that stops the server once `users` is free
 
-All three are flock(2) locks, which the kernel releases when their holder is gone,
+All four are flock(2) locks, which the kernel releases when their holder is gone,
 however it went. So none of them can be stale, unlike a file with a process id.
 """
 
@@ -21,6 +22,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +32,12 @@ from db.embedded.binaries import MAJOR
 _OURS = frozenset(
     (
         *("data", "data.incomplete", "socket", "postgres.log", "postgres.log.1"),
-        *("lock", "users", "server", "programs", "programs.incomplete"),
+        *("lock", "users", "server", "keeper", "programs", "programs.incomplete"),
         *("lost+found", ".gitignore", ".DS_Store"),  # not ours, and nothing to worry about
     )
 )
 _LONGEST_SOCKET_FOLDER = 80  # bytes; the address with its file name must fit 104 (macOS)
+_MOMENT_SECONDS = 5.0
 _PLAIN_PATH = re.compile(r"[\w/. +@-]+")  # libpq and Postgres both split hosts at commas
 
 
@@ -152,3 +155,25 @@ def claim(path: Path, *, shared: bool = False) -> int | None:
             hint="Set DATABASE_FOLDER to a folder on a local disk.",
         ) from error
     return descriptor
+
+
+def enroll(path: Path) -> int | None:
+    """Return a descriptor that shares the lock; None when it is not to be had for a while.
+
+    The keeper holds it for a moment whenever it was free.
+    """
+    deadline = time.monotonic() + _MOMENT_SECONDS
+    while (descriptor := claim(path, shared=True)) is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return descriptor
+
+
+def is_free(path: Path) -> bool:
+    """Tell whether nobody but the keeper, for its moment, holds the lock in any way."""
+    for _ in range(2):
+        if (descriptor := claim(path)) is not None:
+            os.close(descriptor)
+            return True
+        if (descriptor := enroll(path)) is not None:  # the keeper's moment is over
+            os.close(descriptor)
+    return False

@@ -16,10 +16,11 @@ from pathlib import Path
 from core.errors import DatabaseUnavailable, DataFolderUnusable, ParleyError
 from db.embedded import server
 from db.embedded.binaries import Binaries, choose
-from db.embedded.folder import DataFolder, claim
+from db.embedded.folder import DataFolder, claim, enroll, is_free
 
 _WATCH_SECONDS = 1.0
 _SAY_SECONDS = 10.0
+_DEAF_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -113,8 +114,7 @@ class EmbeddedPostgres:
         with _Door(self._folder):
             os.close(self._users)
             self._users = None
-            if (alone := claim(self._folder.root / "users")) is not None:
-                os.close(alone)
+            if is_free(self._folder.root / "users"):
                 server.stop(self._folder, self._started)
             elif self._started is not None:
                 # It goes on without us. Popen would warn that we did not wait for it.
@@ -123,13 +123,14 @@ class EmbeddedPostgres:
     def _enter(self, abandon: threading.Event) -> None:
         """Register as a user and bring the server up."""
         self._abandon = abandon
-        self._users = claim(self._folder.root / "users", shared=True)
+        self._users = enroll(self._folder.root / "users")
         if self._users is None:
             raise DataFolderUnusable(f"{self._folder.root} is locked by another program.")
         try:
             if not self._folder.cluster.exists():
                 server.create(self._folder, self._binaries, self._settings)
             self._bring_up()
+            server.keep(self._folder)
             server.make_database(self.socket)
         except BaseException:
             os.close(self._users)
@@ -137,41 +138,67 @@ class EmbeddedPostgres:
             raise
 
     def _bring_up(self) -> None:
-        """Return when the server takes connections; only behind the door."""
-        size, said = 0, time.monotonic()
-        while True:
-            self.socket = server.socket_of(self._folder, self._binaries.owner)
-            if server.answers(self._folder, self.socket):
-                return
+        """Return when the server takes connections; only behind the door.
+
+        There is no time limit: recovery takes as long as it takes, while the server lives.
+        """
+        log_began: int | None = None
+        patience = _Patience(self._folder.root)
+        while (problem := self._problem()) is not None:
             if self._abandon.is_set():
                 self._give_up()
-            dead = self._started is not None and self._started.poll() is not None
             lock = claim(self._folder.root / "server")
-            if lock is not None:
-                try:
-                    if dead and size:
-                        words = server.last_words(self._folder, size - 1)
-                        raise DatabaseUnavailable(
-                            f"Postgres did not start: {words}", hint=f"See {self._folder.log}."
-                        )
-                    if server.running(self._folder) is None:
-                        size = 1 + (
-                            self._folder.log.stat().st_size if self._folder.log.exists() else 0
-                        )
-                        self._started = server.launch(
-                            self._folder, self._binaries, lock, self._settings
-                        )
-                finally:
-                    os.close(lock)
-            if time.monotonic() - said > _SAY_SECONDS:
-                said = time.monotonic()
-                _log.info("Postgres in %s is still starting (recovery?)", self._folder.root)
-            time.sleep(0.01)
+            if lock is None:
+                patience.wait(problem, server.pid_in(self._folder))
+                continue
+            try:
+                if self._started is not None:
+                    self._started.wait()  # it is dead, or its lock would not be ours
+                if log_began is not None:
+                    words = server.last_words(self._folder, log_began)
+                    raise DatabaseUnavailable(
+                        f"Postgres did not start: {words}", hint=f"See {self._folder.log}."
+                    )
+                log_began = server.log_size(self._folder)
+                self._started = server.launch(self._folder, self._binaries, lock, self._settings)
+            finally:
+                os.close(lock)
+
+    def _problem(self) -> str | None:
+        """Return why the server does not serve yet, None when it does."""
+        self.socket = server.socket_of(self._folder, self._binaries.owner)
+        return server.problem(self._folder, self.socket)
 
     def _give_up(self) -> None:
         if self._started is not None:
             server.stop(self._folder, self._started)
         raise Abandoned
+
+
+class _Patience:
+    """Waits between looks at a living server, and says so from time to time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._said = time.monotonic()
+        self._deaf_since: float | None = None
+
+    def wait(self, problem: str, pid: str) -> None:
+        """Pause; raises DatabaseUnavailable when a server that says it is ready is deaf."""
+        now = time.monotonic()
+        if problem == server.NOT_READY:
+            self._deaf_since = None
+        else:
+            self._deaf_since = self._deaf_since or now
+            if now - self._deaf_since > _DEAF_SECONDS:
+                raise DatabaseUnavailable(
+                    f"Postgres runs in {self._root} but cannot be reached: {problem}",
+                    hint=f"Stop it with `kill -INT {pid}` and start Parley again.",
+                )
+        if now - self._said > _SAY_SECONDS:
+            self._said = now
+            _log.info("Postgres in %s is still starting, perhaps recovering", self._root)
+        time.sleep(0.01)
 
 
 class _Door:
@@ -213,9 +240,8 @@ def join(
     try:
         place.prepare()
         with _Door(place, abandon):
-            postgres = EmbeddedPostgres(
-                place, choose(place.cluster, place.programs), settings or {}
-            )
+            binaries = choose(place.root, place.cluster, place.programs)
+            postgres = EmbeddedPostgres(place, binaries, settings or {})
             postgres._enter(abandon)
     except OSError as error:
         raise DataFolderUnusable(

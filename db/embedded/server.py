@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from db.embedded.binaries import Binaries
 from db.embedded.folder import DataFolder, claim
 
 DATABASE = "parley"
+NOT_READY = "not ready"
 _PORT = 5432  # names the socket file; nothing listens on TCP
 _LOG_LIMIT_BYTES = 5_000_000
 _STOP_SECONDS = 60.0
@@ -41,6 +43,7 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
+_KEEPER = Path(__file__).with_name("keeper.py")
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +79,11 @@ def launch(
 
     Whoever holds `lock` knows that no server runs here, whatever old files say.
     """
+    if (stranger := running(folder)) is not None:
+        raise DataFolderUnusable(
+            f"A Postgres that Parley did not start (process {stranger.pid}) uses {folder.cluster}.",
+            hint="Stop it first, with `pg_ctl stop` or by a SIGINT.",
+        )
     socket = folder.socket(binaries.owner)
     for file in (folder.cluster / "postmaster.pid", socket / f".s.PGSQL.{_PORT}.lock"):
         _disown(file)
@@ -88,6 +96,19 @@ def launch(
     descriptor = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as log:
         return binaries.start("postgres", arguments, output=log, keep=[lock])
+
+
+def keep(folder: DataFolder) -> None:
+    """See that the server is stopped when its last user is gone, even if that was killed."""
+    subprocess.run(
+        [sys.executable, "-I", "-S", str(_KEEPER), str(folder.root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+        check=False,
+    )
 
 
 def _disown(file: Path) -> None:
@@ -110,15 +131,15 @@ def socket_of(folder: DataFolder, owner: int) -> Path:
     return Path(lines[4]) if len(lines) > 4 and lines[4] else folder.socket(owner)
 
 
-def answers(folder: DataFolder, socket: Path) -> bool:
-    """Tell whether the server behind this socket takes connections."""
+def problem(folder: DataFolder, socket: Path) -> str | None:
+    """Return what keeps the server behind this socket from serving; None when nothing does."""
     if _lock_file(folder)[7:8] != ["ready   "]:  # asking earlier would only fill its log
-        return False
+        return NOT_READY
     try:
         psycopg.connect(url(socket, "postgres", "postgres"), connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    except psycopg.OperationalError as error:
+        return str(error)
+    return None
 
 
 def make_database(socket: Path) -> None:
@@ -133,10 +154,7 @@ def make_database(socket: Path) -> None:
 
 
 def running(folder: DataFolder) -> psutil.Process | None:
-    """Return the server process of this folder, None where none is found.
-
-    For servers that were started by hand, and to know whom to stop.
-    """
+    """Return the server process of this folder, None where none is found."""
     lines = _lock_file(folder)
     try:
         process = psutil.Process(int(lines[0]))
@@ -180,10 +198,20 @@ def _gone(folder: DataFolder, started: subprocess.Popen[bytes] | None, seconds: 
     return False
 
 
+def pid_in(folder: DataFolder) -> str:
+    """Return the process id that the server noted, for people to read."""
+    return (_lock_file(folder) or ["?"])[0]
+
+
+def log_size(folder: DataFolder) -> int:
+    """Return how many bytes the log has."""
+    return folder.log.stat().st_size if folder.log.exists() else 0
+
+
 def last_words(folder: DataFolder, since: int) -> str:
     """Return why the server gave up, from its log beyond the byte `since`."""
     with folder.log.open("rb") as log:
-        log.seek(since if folder.log.stat().st_size >= since else 0)
+        log.seek(since if log_size(folder) >= since else 0)
         return _complaint(log.read().decode(errors="replace"))
 
 
