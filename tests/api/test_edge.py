@@ -42,12 +42,10 @@ async def test_a_sane_request_id_is_kept(client: httpx.AsyncClient) -> None:
     assert answer.headers["x-request-id"] == "abc-123.7"
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "<script>", 'a"b', "ä".encode()])
-async def test_a_strange_request_id_is_replaced(
-    client: httpx.AsyncClient, given: str | bytes
-) -> None:
+@pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"<script>", b'a"b', "ä".encode()])
+async def test_a_strange_request_id_is_replaced(client: httpx.AsyncClient, given: bytes) -> None:
     """Nothing that could forge a log line or a page is taken over."""
-    answer = await client.get("/", headers={"x-request-id": given})
+    answer = await client.get("/", headers={b"x-request-id": given})
     assert answer.headers["x-request-id"].startswith("req_")
 
 

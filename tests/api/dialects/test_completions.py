@@ -34,7 +34,7 @@ def test_messages_are_sorted_by_what_they_are_for() -> None:
     )
     assert said.instructions == "Be brief.\n\nSay please."
     assert said.text == "And\na restore?"
-    assert [(m["role"], m["content"], m["message_id"]) for m in said.history] == [
+    assert [(m["role"], m["content"], m["seq"]) for m in said.history] == [
         ("user", "What is a backup?", None),
         ("assistant", "A copy [1].", None),
     ]
