@@ -72,8 +72,8 @@ class Reading:
             if self._reason != "length" and arguments.strip() in {"", "{"}:
                 rest = "}" if arguments.strip() else "{}"
                 closing.append(tool_call_chunk(name=None, args=rest, id=None, index=index))
-            elif self._reason is None and not _is_json(arguments):
-                raise StreamCut
+            elif not _is_json(arguments):  # LangChain would complete it to a call nobody made
+                raise StreamCut("The model's tool call broke off before its end.")
         return closing
 
     @property

@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr
 
-from core.errors import ModelRejected, ModelUnavailable, UnsupportedParameter
+from core.errors import ModelRejected, ModelUnavailable, StreamCut, UnsupportedParameter
 from core.settings import ModelSettings
 from tests.tgi.bodies import SCHEMA, WEATHER
 from tests.tgi.faulty import Exchange, faulty
@@ -125,6 +125,15 @@ async def test_a_call_without_arguments() -> None:
         for answer in (await _whole(bound.astream("?")), await bound.ainvoke("?")):
             (call,) = answer.tool_calls
             assert (call["name"], call["args"]) == ("weather", {})
+
+
+async def test_a_call_that_is_cut_off(chat: TgiChatModel) -> None:
+    """Half a call is never completed to a call that the model did not make."""
+    bound = chat.bind_tools([WEATHER], tool_choice="any")
+    with pytest.raises(StreamCut):
+        await _whole(bound.astream("?", max_tokens=8))
+    with pytest.raises(ModelRejected):
+        await bound.ainvoke("?", max_tokens=8)
 
 
 async def test_a_conversation_with_calls_goes_back(
