@@ -15,7 +15,7 @@ from tgi.embedded.words import content, stem, words
 
 # A tool is called from this score on: cosine + VERB when the request says what its name says.
 # Chosen on function-calling cases, see docs/decisions/0007.
-CLEARLY = 0.42
+CLEARLY = 0.5
 SHARED = 0.25
 
 _NAME_PART = re.compile(r"[^\W\d_]+?(?=[A-Z][a-z])|[^\W\d_]+|\d+")

@@ -13,7 +13,8 @@ from pydantic_core import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from tgi.embedded.filling import Schema, fill, resolve, type_of
+from tgi.embedded.filling import fill
+from tgi.embedded.slots import Schema, resolve, type_of
 from tgi.embedded.values import mentions, number
 
 MAX_WINDOW_WORDS = 12  # of a stretch that is tried against a pattern
@@ -38,7 +39,14 @@ def check(made: Any, schema: Schema) -> None:
         # Without a registry of our own, jsonschema would fetch remote references.
         validator = jsonschema.Draft202012Validator(_spoken(schema), registry=Registry())
         problem = jsonschema.exceptions.best_match(validator.iter_errors(made))
-    except (jsonschema.SchemaError, Unresolvable, re.error, TypeError, RecursionError) as error:
+    except (
+        jsonschema.SchemaError,
+        jsonschema.exceptions.UnknownType,
+        Unresolvable,
+        re.error,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"the schema cannot be used: {error}") from error
     if problem is not None:
         where = "/".join(str(step) for step in problem.absolute_path) or "the answer"

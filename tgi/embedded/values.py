@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-MentionKind = Literal["quoted", "email", "url", "date", "id", "number", "name"]
+MentionKind = Literal["quoted", "email", "url", "date", "id", "number", "word", "name"]
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
@@ -18,7 +18,7 @@ _SMALL = (
     "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
     "nineteen", "twenty",
 )  # fmt: skip
-_SCALES = {"hundred": 100, "thousand": 1_000, "k": 1_000, "million": 10**6, "billion": 10**9}
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9}
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 # In order of precedence: what an earlier pattern took, a later one leaves alone.
 _PATTERNS: tuple[tuple[MentionKind, re.Pattern[str]], ...] = (
@@ -35,12 +35,14 @@ _PATTERNS: tuple[tuple[MentionKind, re.Pattern[str]], ...] = (
         r"#\w[\w-]*|\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)+\b"
         r"|\b[A-Za-z]+\d[A-Za-z\d]*\b|\b\d+[A-Za-z]+\d[A-Za-z\d]*\b")),
     ("number", re.compile(
-        rf"(?<![\w.]){_NUMBER}(?:\s?(?:{'|'.join(_SCALES)})\b)?"
-        rf"|\b(?:{'|'.join(_SMALL)})(?: (?:{'|'.join(_SCALES)}))?\b", re.IGNORECASE)),
+        rf"(?<![\w.]){_NUMBER}(?:e-?\d+\b)?(?:\s?(?:{'|'.join(_SCALES)})\b)?", re.IGNORECASE)),
+    ("word", re.compile(  # a number spelled out
+        rf"\b(?:{'|'.join(_SMALL)})(?: (?:{'|'.join(_SCALES)}))?\b", re.IGNORECASE)),
     ("name", re.compile(
         r"\b(?:[^\W\d_a-z][\w'’.-]*[\w]|[A-Z]\b)"
-        r"(?:(?: (?:of|the|de|la|van|von|der|and|&))? [^\W\d_a-z][\w'’-]*)*")),
+        r"(?:(?: (?:of|the|de|la|van|von|der|and|&))? [^\W\d_a-z][\w'’-]*)*(?:, [A-Z]{2}\b)?")),
 )  # fmt: skip
+_NO_NAME = re.compile(rf"I(?:['’]\w+)?$|(?:{_MONTH})$", re.IGNORECASE)
 
 
 class Mention(NamedTuple):
@@ -55,9 +57,11 @@ class Mention(NamedTuple):
 def mentions(text: str) -> list[Mention]:
     """Return what `text` states, in order, without overlaps."""
     found: list[Mention] = []
+    taken = bytearray(len(text))
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):
-            if all(match.end() <= other.start or match.start() >= other.stop for other in found):
+            if not any(taken[match.start() : match.end()]):
+                taken[match.start() : match.end()] = b"\x01" * (match.end() - match.start())
                 value = next((group for group in match.groups() if group), match.group())
                 found.append(Mention(kind, value.strip(), match.start(), match.end()))
     return sorted(_opening_verbs_dropped(found, text), key=lambda mention: mention.start)
@@ -66,7 +70,7 @@ def mentions(text: str) -> list[Mention]:
 def number(written: str) -> float | None:
     """Return the number that `written` stands for: "1,200", "2.5 million", "three"."""
     folded = written.casefold().replace(",", "").strip()
-    match = re.match(r"[-+]?\d+(?:\.\d+)?", folded)
+    match = re.match(r"[-+]?\d+(?:\.\d+)?(?:e-?\d+)?", folded)
     head = match.group() if match else folded.split(" ")[0]
     if match:
         value = float(head)
@@ -100,6 +104,8 @@ def iso_date(written: str) -> str | None:
 def _opening_verbs_dropped(found: list[Mention], text: str) -> Iterator[Mention]:
     """A capital at the beginning of a sentence makes no name, unless more of the name follows."""
     for mention in found:
+        if mention.kind == "name" and _NO_NAME.match(mention.value):
+            continue
         before = text[: mention.start].rstrip()
         opens = not before or before[-1] in ".!?:\n"
         if mention.kind == "name" and opens:
