@@ -31,6 +31,7 @@ ENV PATH=/opt/parley/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     LOG_FORMAT=json \
+    ORT_DISABLE_TELEMETRY=1 \
     DATABASE_FOLDER=/data/postgres
 USER parley
 # Without DATABASE_URL the embedded Postgres keeps its files here.

@@ -8,6 +8,8 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 export TZ = UTC
 export PYTHONUTF8 = 1
+# onnxruntime reports usage to its maker otherwise.
+export ORT_DISABLE_TELEMETRY = 1
 
 # One file or folder given as DOCS=PATH, spaces allowed; otherwise Parley's own documentation.
 DOCUMENTS = $(if $(filter command line environment,$(origin DOCS)),"$(DOCS)",README.md CHANGELOG.md docs)

@@ -1,7 +1,7 @@
 """python -m tests.offline FOLDER [--namespace]: a session that must not leave the machine.
 
 Starts the server with documents, asks it something, ingests more, and stops it, with the spy in
-every Python process. With --namespace it expects to run in a network namespace of its own; there
+every Python process. With --namespace it expects network and mount namespaces of its own; there
 it becomes the network: whatever any process sends anywhere but loopback arrives here as a packet.
 Prints what it saw as one line of JSON.
 """
@@ -28,6 +28,7 @@ from tests.api.served import ROOT, Served, serving
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 DEVICE = "out0"
+RESOLVER = "192.0.2.53"
 LAST = "192.0.2.254"  # a packet of ours to this address closes the list
 SPY = ROOT / "tests" / "spy"
 
@@ -47,7 +48,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     report = Report()
     if "--namespace" in sys.argv:
-        with network() as report.packets:
+        with network(folder) as report.packets:
             session(folder, report)
     else:
         session(folder, report)
@@ -92,15 +93,19 @@ def session(folder: Path, report: Report) -> None:
 
 def spied(log: Path) -> dict[str, str]:
     """Return the environment that puts the spy into every Python process."""
-    return {"PYTHONPATH": f"{SPY}{os.pathsep}{ROOT}", "SPY_LOG": str(log)}
+    return {"PYTHONPATH": f"{SPY}{os.pathsep}{ROOT}", "PYTHONSPYLOG": str(log)}
 
 
 @contextmanager
-def network() -> Iterator[list[str]]:
+def network(folder: Path) -> Iterator[list[str]]:
     """Be the only way out of this network namespace; fill a list with where packets want to go.
 
-    The list is complete when the block has ended.
+    The list is complete when the block has ended. Needs a mount namespace too: names are asked
+    for at an address outside, never at a resolver on loopback.
     """
+    resolver = folder / "resolv.conf"
+    resolver.write_text(f"nameserver {RESOLVER}\noptions timeout:1 attempts:1\n", encoding="utf-8")
+    subprocess.run(["mount", "--bind", resolver, "/etc/resolv.conf"], check=True)
     device = os.open("/dev/net/tun", os.O_RDWR)
     request = struct.pack("16sH22x", DEVICE.encode(), IFF_TUN | IFF_NO_PI)
     fcntl.ioctl(device, TUNSETIFF, request)
@@ -130,7 +135,21 @@ def receive(device: int, destinations: list[str]) -> None:
             return
         # The kernel itself looks for IPv6 routers on every interface.
         if not destination.is_multicast:
-            destinations.append(str(destination))
+            destinations.append(f"{destination} {asked_for(packet)}".rstrip())
+
+
+def asked_for(packet: bytes) -> str:
+    """Return the name that an IPv4 packet asks a name server for; "" for any other packet."""
+    header = (packet[0] & 0x0F) * 4
+    if packet[0] >> 4 != 4 or packet[9] != socket.IPPROTO_UDP:
+        return ""
+    if struct.unpack_from("!H", packet, header + 2) != (53,):
+        return ""
+    labels, rest = [], packet[header + 8 + 12 :]
+    while rest and rest[0]:
+        labels.append(rest[1 : rest[0] + 1].decode("ascii", "replace"))
+        rest = rest[rest[0] + 1 :]
+    return ".".join(labels)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from tests.offline import spied
 from tests.project import ROOT
 
 NAMESPACES = (
-    ["unshare", "--net"],
-    ["unshare", "--user", "--map-root-user", "--net"],
+    ["unshare", "--net", "--mount"],
+    ["unshare", "--user", "--map-root-user", "--net", "--mount"],
 )
 
 
 def namespace() -> list[str] | None:
-    """Return how to get a network namespace of one's own here, or None."""
+    """Return how to get a network of one's own here, or None."""
     if not shutil.which("ip") or not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return None
     for command in NAMESPACES:
@@ -67,7 +67,7 @@ def test_no_packet_leaves(tmp_path: Path) -> None:
     """In a network of its own, the same session sends no packet to anything but loopback."""
     command = namespace()
     if command is None:
-        pytest.skip("network namespaces, `ip` and /dev/net/tun are not all available here")
+        pytest.skip("namespaces, `ip` and /dev/net/tun are not all available here")
     report = session(tmp_path, command=command)
     check(report)
     assert report["packets"] == []
@@ -99,25 +99,26 @@ def test_the_spy_catches_who_tries(tmp_path: Path, attempt: str) -> None:
 
 
 def test_the_network_catches_who_tries(tmp_path: Path) -> None:
-    """A packet sent by a process without the spy is seen by the namespace."""
+    """Packets and look-ups of a process without the spy are seen, and the names with them."""
     command = namespace()
     if command is None:
-        pytest.skip("network namespaces, `ip` and /dev/net/tun are not all available here")
+        pytest.skip("namespaces, `ip` and /dev/net/tun are not all available here")
     code = (
-        "import socket\n"
+        "import contextlib, pathlib, socket, sys\n"
         "from tests.offline import network\n"
-        "with network() as seen:\n"
-        "    socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.7', 53))\n"
-        "print(seen)\n"
+        "with network(pathlib.Path(sys.argv[1])) as seen:\n"
+        "    socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.7', 443))\n"
+        "    with contextlib.suppress(OSError): socket.getaddrinfo('telemetry.invalid', 443)\n"
+        "print(*dict.fromkeys(seen), sep=', ')\n"
     )
     result = subprocess.run(
-        [*command, sys.executable, "-c", code],
+        [*command, sys.executable, "-c", code, str(tmp_path)],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
     )
-    assert result.stdout == "['192.0.2.7']\n", result.stderr
+    assert result.stdout == "192.0.2.7, 192.0.2.53 telemetry.invalid\n", result.stderr
 
 
 def test_loopback_is_not_refused(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 ADDRESSED = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind"}
 NAMED = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
-LOG = os.environ.get("SPY_LOG", "")
+# Named so that processes whose environment is cleaned (knowledge.load.reader) still get it.
+LOG = os.environ.get("PYTHONSPYLOG", "")
 
 
 def watch(event: str, arguments: tuple[Any, ...]) -> None:
