@@ -24,12 +24,8 @@ from tests.tgi.faulty import Behaviour, Exchange, faulty
 from tgi.chat_model import TgiChatModel, connect
 
 PATIENT = ModelSettings(_env_file=None)
-HASTY = ModelSettings(
-    _env_file=None,
-    first_token_timeout_seconds=0.05,
-    idle_timeout_seconds=0.05,
-    connect_timeout_seconds=5,
-)
+HASTY = ModelSettings(_env_file=None, first_token_timeout_seconds=0.05)
+RESTLESS = ModelSettings(_env_file=None, idle_timeout_seconds=0.05)
 
 
 @asynccontextmanager
@@ -142,7 +138,7 @@ async def test_stall_in_the_middle() -> None:
         await exchange.data(b":\n\n")
         await exchange.gone()
 
-    assert await _fails(behave, ModelTimeout, settings=HASTY) == "Once"
+    assert await _fails(behave, ModelTimeout, settings=RESTLESS) == "Once"
 
 
 async def test_connection_lost_in_the_middle() -> None:
