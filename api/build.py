@@ -28,6 +28,7 @@ from nodes import context as turn
 from nodes.intents import Intents
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from safety import credentials
 from safety.guard import Guard
 from tgi.chat_model import TgiChatModel
 from tgi.chat_model import connect as chat_model
@@ -155,7 +156,7 @@ async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def tracing(settings: LangfuseSettings) -> AsyncIterator[Tracer]:
     """Yield the tracer; without keys the one that does nothing."""
-    tracer = await langfuse.tracer(settings, release=VERSION)
+    tracer = await langfuse.tracer(settings, release=VERSION, mask=credentials.redact)
     try:
         yield tracer
     finally:

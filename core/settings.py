@@ -130,5 +130,13 @@ def read() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"{error.title}: {e['loc'][0]}: {e['msg']}" for e in error.errors()]
+        prefix = _prefixes()[error.title]
+        lines = [f"{prefix}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsInvalid("; ".join(lines)) from error
+
+
+def _prefixes() -> dict[str, str]:
+    """Return the prefix of the variables of each group, by its class."""
+    groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, ApiSettings)
+    others = (RunSettings, LangfuseSettings, LogSettings)
+    return {g.__name__: g.model_config.get("env_prefix", "") for g in (*groups, *others)}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from core.errors import EmptyInput, InputTooLong, InvalidInput
 
 MAX_INPUT_CHARACTERS = 32_000  # requirement F1
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def accept(text: str, *, what: str = "message", limit: int = MAX_INPUT_CHARACTERS) -> str:
@@ -38,5 +42,4 @@ def scrub(text: str) -> str:
     For text that we did not receive from a caller (a model's answer, a document):
     one bad character there must not lose the rest.
     """
-    text = text.replace("\x00", "\ufffd")
-    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+    return _UNSTORABLE.sub("\ufffd", text)

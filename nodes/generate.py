@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langgraph.runtime import Runtime
 
 from core.errors import StreamCut
-from core.turn import Intent, ModelRecord, PromptRecord, TurnState, Usage
+from core.turn import Intent, PromptRecord, TurnState, Usage
 from nodes.context import Context
 from nodes.gate import AnswerGate
+from safety import credentials
 
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
 
@@ -27,35 +29,46 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     if not talk and not passages:
         return {"prompt": None, "raw_answer": "", "answer": "", "citations": [], "usage": None}
     prompt = render(state, context, talk=talk)
+    sampling = parameters(state, context)
     gate = AnswerGate(passages, must_cite=not talk)
+    rules = context.services.prompts[prompt["name"]].rules
     began = time.perf_counter()
     first_token_ms: float | None = None
     last: AIMessageChunk | None = None
     raw: list[str] = []
-    async for chunk in context.services.model.astream(
-        [(message["role"], message["content"]) for message in prompt["messages"]],
-        **parameters(state, context),
-    ):
-        assert isinstance(chunk, AIMessageChunk)
-        if text := str(chunk.content):
-            first_token_ms = first_token_ms or (time.perf_counter() - began) * 1000
-            raw.append(text)
-            await _release(context, gate, gate.feed(text))
-        if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
-            last = chunk if last is None else last + chunk
-    await _release(context, gate, gate.finish())
-    if last is None:
+    refusal: str | None = None
+    stream = context.services.model.astream(
+        [(message["role"], message["content"]) for message in prompt["messages"]], **sampling
+    )
+    async with aclosing(stream):  # type: ignore[type-var]  # it is an async generator
+        async for chunk in stream:
+            assert isinstance(chunk, AIMessageChunk)
+            if text := str(chunk.content):
+                first_token_ms = first_token_ms or (time.perf_counter() - began) * 1000
+                raw.append(text)
+                if refusal := await _release(context, gate, gate.feed(text), rules):
+                    break
+            if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
+                last = chunk if last is None else last + chunk
+    refusal = refusal or await _release(context, gate, gate.finish(), rules)
+    if last is None and refusal is None:
         raise StreamCut
-    return {
-        "prompt": prompt,
-        "raw_answer": "".join(raw),
-        "answer": gate.released,
-        "citations": gate.citations,
-        "finish_reason": str(last.response_metadata.get("finish_reason", "stop")),
-        "model": await _model(context),
-        "usage": _usage(last),
-        "first_token_ms": first_token_ms,
-    }
+    update = TurnState(
+        prompt=prompt,
+        parameters=sampling,
+        raw_answer=credentials.redact("".join(raw)),
+        answer=gate.released,
+        citations=gate.citations,
+        model=await context.services.model.info(),
+        usage=_usage(last),
+        first_token_ms=first_token_ms,
+    )
+    if refusal is not None:
+        reply = context.services.replies.say(refusal)
+        context.emit("token", {"text": reply})
+        return {**update, "answer": gate.released + reply, "finish_reason": "content_filter"}
+    reason = last.response_metadata.get("finish_reason") if last else None
+    return {**update, "finish_reason": str(reason or "stop")}
 
 
 def render(state: TurnState, context: Context, *, talk: bool) -> PromptRecord:
@@ -77,21 +90,26 @@ def parameters(state: TurnState, context: Context) -> dict[str, Any]:
     return wanted
 
 
-async def _release(context: Context, gate: AnswerGate, stretches: list[str]) -> None:
+async def _release(
+    context: Context, gate: AnswerGate, stretches: list[str], rules: str
+) -> str | None:
+    """Let stretches of the answer leave, each checked; return the refusal that blocks one.
+
+    rules: our part of the prompt, which the answer must not give away.
+    """
     for stretch in stretches:
-        verdict = await context.services.guard.check_output(stretch)
+        verdict = await context.services.guard.check_output(stretch, protected=rules)
+        if verdict.refusal is not None:
+            return verdict.refusal
         citations = gate.release(verdict.text)
         context.emit("token", {"text": verdict.text})
         for citation in citations:
             context.emit("citation", dict(citation))
+    return None
 
 
-async def _model(context: Context) -> ModelRecord:
-    return await context.services.model.info()
-
-
-def _usage(chunk: AIMessageChunk) -> Usage | None:
-    usage = chunk.usage_metadata
+def _usage(chunk: AIMessageChunk | None) -> Usage | None:
+    usage = chunk.usage_metadata if chunk else None
     if usage is None:
         return None
     return Usage(

@@ -119,7 +119,7 @@ class ScriptedGuard:
         """Pass."""
         return Verdict(text, (), None)
 
-    async def check_output(self, text: str) -> Verdict:
+    async def check_output(self, text: str, *, protected: str = "") -> Verdict:
         """Pass."""
         return Verdict(text, (), None)
 

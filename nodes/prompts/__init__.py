@@ -34,6 +34,11 @@ class Prompt:
     sha256: str
     sections: tuple[tuple[str, Template], ...]  # (role, template)
 
+    @property
+    def rules(self) -> str:
+        """Our own part of the system message: what an answer must not give away."""
+        return self.sections[0][1].render(instructions="").strip()
+
     def render(self, history: Sequence[HistoryMessage], **variables: Any) -> PromptRecord:
         """Return the messages to send; raises jinja2.UndefinedError for a missing variable."""
         messages: list[dict[str, Any]] = []

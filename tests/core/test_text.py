@@ -8,6 +8,7 @@ from core.errors import EmptyInput, InputTooLong, InvalidInput
 from core.text import MAX_INPUT_CHARACTERS, accept, scrub, storable
 
 ANY = st.text(st.characters(codec=None))
+SURROGATES = {chr(code) for code in range(0xD800, 0xE000)}
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "\x00" not in text))
@@ -39,11 +40,12 @@ def test_what_postgres_cannot_store_is_refused(text: str) -> None:
 
 @given(ANY)
 def test_scrubbed_text_can_be_stored(text: str) -> None:
-    """After scrubbing any text can be stored, and no character is lost or added."""
+    """What cannot be stored becomes U+FFFD; no other character is changed, lost or added."""
     result = scrub(text)
     assert storable(result) == result
     assert len(result) == len(text)
-    assert all(new == old for new, old in zip(result, text, strict=True) if old.isprintable())
+    assert all(new in (old, "\ufffd") for new, old in zip(result, text, strict=True))
+    assert result.count("\ufffd") == sum(c in "\x00\ufffd" or c in SURROGATES for c in text)
 
 
 @given(st.text())
