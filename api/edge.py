@@ -28,6 +28,7 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
+LOGGED_PATH_CHARACTERS = 200
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 log = logging.getLogger(__name__)
@@ -67,7 +68,9 @@ class Edge:
         except Exception:
             if status:
                 raise  # too late for an answer: the server logs it and cuts the connection
-            log.exception("unexpected error", extra={"path": scope["path"]})
+            log.exception(
+                "unexpected error", extra={"path": scope["path"][:LOGGED_PATH_CHARACTERS]}
+            )
             await unexpected(scope["path"], request_id)(scope, receive, send_on)
         finally:
             log.log(
@@ -75,7 +78,7 @@ class Edge:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": scope["path"][:LOGGED_PATH_CHARACTERS],
                     "status": status,
                     "ms": round((time.perf_counter() - began) * 1000, 1),
                 },

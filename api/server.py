@@ -48,6 +48,11 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    def end_with(self, task: asyncio.Task[None]) -> None:
+        """End in order when `task` has failed."""
+        if not task.cancelled() and task.exception() is not None:
+            self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connections, let the runs end, then the streams, then the rest."""
         draining = asyncio.create_task(self._drain())
@@ -68,10 +73,14 @@ class Server(uvicorn.Server):
 async def serve(
     services: Services, listener: socket.socket, meanwhile: Coroutine[Any, Any, None]
 ) -> None:
-    """Serve until a signal asks for the end; `meanwhile` runs beside it and ends with it."""
+    """Serve until a signal asks for the end; `meanwhile` runs beside it and ends with it.
+
+    Raises what `meanwhile` raises, after an orderly end.
+    """
     server = Server(services)
     with on_signals(server.stop):
         beside = asyncio.create_task(meanwhile)
+        beside.add_done_callback(server.end_with)
         try:
             await server.serve(sockets=[listener])
         finally:

@@ -82,7 +82,7 @@ class TextFormatter(logging.Formatter):
         extra = _extra(record)
         if (current := request_id.get()) is not None:
             extra.setdefault("request_id", current)
-        parts += [f"{key}={value}" for key, value in extra.items()]
+        parts += [f"{key}={_in_line(value)}" for key, value in extra.items()]
         line = " ".join(parts)
         if record.exc_info and record.exc_info[1] is not None:
             stack = "".join(f"\n    {frame}" for frame in frames(record.exc_info[2]))
@@ -99,6 +99,12 @@ def name_of(error: BaseException, *, told: bool = False) -> str:
 def frames(traceback: TracebackType | None) -> list[str]:
     """Return where the error passed, innermost last, as `file:line function`."""
     return [f"{f.filename}:{f.lineno} {f.name}" for f in extract_tb(traceback)]
+
+
+def _in_line(value: Any) -> str:
+    """Return `value` so that it can neither end the line nor look like another field."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else json.dumps(text)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

@@ -57,16 +57,20 @@ router = APIRouter(prefix="/v1", tags=["conversations"], route_class=JsonRoute, 
 
 @router.post("/threads", status_code=201)
 async def create_thread(
-    body: resources.NewThread, services: ServicesDep, caller: CallerDep, response: Response
+    services: ServicesDep,
+    caller: CallerDep,
+    response: Response,
+    body: resources.NewThread | None = None,
 ) -> resources.Thread:
-    """Begin a conversation."""
+    """Begin a conversation; the body may be left out."""
+    wanted = body or resources.NewThread()
     async with services.database.transaction(caller.tenant_id) as conn:
         thread = await threads.create(
             conn,
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
-            title=body.title,
-            metadata=body.metadata,
+            title=wanted.title,
+            metadata=wanted.metadata,
         )
     response.headers["Location"] = f"/v1/threads/{thread.thread_id}"
     return resources.Thread.model_validate(thread)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,8 +155,6 @@ def test_a_run_can_be_cancelled(patient: httpx.Client) -> None:
 def test_who_waits_for_a_cancelled_run_is_told(patient: httpx.Client) -> None:
     """In OpenAI's dialect too, as an HTTP status while no word was sent."""
     asked = {"model": "parley", "messages": [{"role": "user", "content": QUESTION}]}
-    import threading
-
     answers: list[httpx.Response] = []
     waiting = threading.Thread(
         target=lambda: answers.append(patient.post("/v1/chat/completions", json=asked))
@@ -215,6 +214,36 @@ def test_sigterm_lets_a_turn_finish(slow: Served) -> None:
     with httpx.Client(base_url=slow.url, timeout=60) as client:
         messages = client.get(f"/v1/threads/{thread_id}/messages").json()["messages"]
         assert len(messages) == 2
+
+
+def test_a_turn_that_does_not_end_in_time_is_handed_on(slow: Served) -> None:
+    """Clients are told to come back, and the next process finishes the run."""
+    slow.stop()
+    settings = {**slow.settings, "API_DRAIN_SECONDS": "0"}
+    with (
+        serving(Served(slow.folder, settings=settings)) as hasty,
+        httpx.Client(base_url=hasty.url, timeout=60) as client,
+    ):
+        thread_id = new_thread(client)
+        body = {"input": QUESTION, "stream": True}
+        with client.stream("POST", f"/v1/threads/{thread_id}/runs", json=body) as response:
+            path = response.headers["content-location"]
+            lines = response.iter_lines()
+            events = sse_events(lines)
+            while next(events).type != "sources":
+                pass
+            assert hasty.process is not None
+            hasty.process.send_signal(signal.SIGTERM)
+            rest = list(events)
+        assert rest[-1].type == "reconnect"
+        assert hasty.ended() == 0
+    slow.start()
+    with httpx.Client(base_url=slow.url, timeout=60) as client:
+        seen = {"Last-Event-ID": str(max(event.id for event in rest))}
+        with client.stream("GET", f"{path}/events", headers=seen) as response:
+            types = [event.type for event in sse_events(response.iter_lines())]
+    assert "run.resumed" in types
+    assert types[-1] == "run.finished"
 
 
 def test_the_second_start_reads_no_document_again(slow: Served) -> None:
