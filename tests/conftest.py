@@ -52,11 +52,7 @@ def admin_url(server: EmbeddedPostgres) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     identifier, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
     with psycopg.connect(server.admin_url, autocommit=True) as conn:
-        conn.execute(
-            sql.SQL("create database {} template {} strategy file_copy").format(
-                identifier, template
-            )
-        )
+        conn.execute(sql.SQL("create database {} template {}").format(identifier, template))
     yield server.address("postgres", name)
     with psycopg.connect(server.admin_url, autocommit=True) as conn:
         conn.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
