@@ -111,11 +111,11 @@ async def ask(client: httpx.AsyncClient, question: Question) -> Reply:
     body = {"model": "parley", "messages": [{"role": "user", "content": question.text}]}
     response = await client.post("/v1/chat/completions", json=body)
     response.raise_for_status()
-    answer = response.json()
-    extra = answer["parley"]
+    message = response.json()["choices"][0]["message"]
+    extra = message["parley"]
     return Reply(
         question=question,
-        text=answer["choices"][0]["message"]["content"],
+        text=message["content"],
         cited=tuple(citation["uri"] for citation in extra["citations"]),
         found=tuple(source["uri"] for source in extra["sources"]),
         abstained=extra["abstained"],
