@@ -42,7 +42,7 @@ def migrate_command() -> None:
 
 @app.command()
 def status() -> None:
-    """Say which server this is, whether the schema is current, and how much is stored."""
+    """Say which server this is and whether its schema is current."""
 
     async def work() -> None:
         async with (

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from core.errors import DatabaseUnavailable, DatabaseUnusable, SchemaOutdated
-from db.sql import load
+from db.sql import load, read_ahead
 
 SEARCH_PATH = "parley, checkpoints, public"
 APP_ROLE = "parley_app"
@@ -54,6 +54,7 @@ async def migrate(admin_url: str, *, app_url: str | None = None) -> list[str]:
     app_url: where given, role parley_app gets its password, unless that works already.
     Each file is one transaction. Raises DatabaseUnavailable, DatabaseUnusable.
     """
+    await asyncio.to_thread(read_ahead, _FOLDER.parent)
     try:
         async with await AsyncConnection.connect(
             admin_url, autocommit=True, row_factory=dict_row, connect_timeout=10
@@ -112,7 +113,7 @@ async def _missing(conn: AsyncConnection[Any]) -> list[Migration]:
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL["applied"])
         applied = {row["name"]: row["sha256"] async for row in cursor}
-    known = migrations()
+    known = await asyncio.to_thread(migrations)
     for migration in known:
         if applied.get(migration.name, migration.sha256) != migration.sha256:
             raise DatabaseUnusable(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,11 +18,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from core.errors import DatabaseBusy, DatabaseUnavailable, RoleTooPowerful
 from db.migrate import SEARCH_PATH, verify
-from db.sql import load
+from db.sql import load, read_ahead
 
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _RECONNECT_SECONDS = 3.0
+_log = logging.getLogger(__name__)
 SQL = load(__file__)
 
 
@@ -41,6 +45,7 @@ class Database:
         timeout_seconds: wait for a free connection at most, then DatabaseBusy.
         Raises DatabaseUnavailable, RoleTooPowerful or SchemaOutdated.
         """
+        await asyncio.to_thread(read_ahead, Path(__file__).parent)
         arguments = _arguments(url)
         await _check(url, arguments)
         pool: Pool = AsyncConnectionPool(
@@ -87,7 +92,8 @@ class Database:
                 raise DatabaseUnavailable from error
             raise DatabaseBusy from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise DatabaseUnavailable(f"The database failed: {error}") from error
+            _log.warning("the database failed: %s", error)
+            raise DatabaseUnavailable from error  # users read this: no names of hosts and roles
 
     async def ping(self) -> None:
         """Return when the database answers; raises DatabaseBusy or DatabaseUnavailable."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -26,28 +26,35 @@ def load(module: str) -> Mapping[str, LiteralString]:
     return _Statements(Path(module).with_suffix(".sql"))
 
 
+def read_ahead(folder: Path) -> None:
+    """Read all statements in a folder, from a thread: later it would block the event loop."""
+    for path in folder.glob("*.sql"):
+        _read(path)
+
+
 class _Statements(Mapping[str, LiteralString]):
     """Statements by name. They count as literals: somebody wrote and reviewed them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @cached_property
-    def _named(self) -> dict[str, LiteralString]:
-        _, *parts = _HEADING.split(self._path.read_text(encoding="utf-8"))
-        found: dict[str, LiteralString] = {}
-        for name, body in zip(parts[::2], parts[1::2], strict=True):
-            if name in found:
-                raise ValueError(f"{self._path} holds two statements named {name}")
-            lines = [line for line in body.splitlines() if not line.startswith("--")]
-            found[name] = "\n".join(lines).strip()
-        return found
-
     def __getitem__(self, name: str) -> LiteralString:
-        return self._named[name]
+        return _read(self._path)[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._named)
+        return iter(_read(self._path))
 
     def __len__(self) -> int:
-        return len(self._named)
+        return len(_read(self._path))
+
+
+@cache
+def _read(path: Path) -> dict[str, LiteralString]:
+    _, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
+    found: dict[str, LiteralString] = {}
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        if name in found:
+            raise ValueError(f"{path} holds two statements named {name}")
+        lines = [line for line in body.splitlines() if not line.startswith("--")]
+        found[name] = "\n".join(lines).strip()
+    return found
