@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -14,12 +13,12 @@ from langchain_core.runnables import RunnableConfig
 from uuid_utils.compat import uuid7
 
 from core.errors import LeaseLost, OperatorError, ParleyError, RunAbandoned
-from core.events import EventType
 from core.telemetry import Trace, Tracer
-from core.turn import Passage, TurnState
+from core.turn import TurnState
 from db import checkpoints, events, runs, turns
 from graphs import chat
 from graphs.journal import Journal
+from graphs.record import Outcome, failed, farewell, turn_log
 from nodes.context import Context, Limits, Services
 from nodes.stages import Stages
 
@@ -41,14 +40,6 @@ class Lease:
     run_id: UUID
     token: int
     attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended."""
-
-    status: Literal["succeeded", "failed", "cancelled"]
-    error: dict[str, str] | None = None
 
 
 class TurnFactory:
@@ -198,16 +189,14 @@ class Turn:
             return Outcome("cancelled") if self.stop == "cancelled" else None
         except TimeoutError:
             limit = self._factory.max_seconds
-            return _failed("turn_timeout", f"The turn took longer than {limit:g} seconds.")
+            return failed("turn_timeout", f"The turn took longer than {limit:g} seconds.")
         except ParleyError as error:
             log.warning("run %s failed: %s", self.lease.run_id, error.code)
-            return _failed(error.code, error.message)
+            return failed(error.code, error.message)
         except Exception:
             # The edge of the run: whatever it is must end the run, and its text must not leave.
             log.exception("run %s failed unexpectedly", self.lease.run_id)
-            return _failed(
-                "internal_error", "Something went wrong inside; the log has the details."
-            )
+            return failed("internal_error", "Something went wrong inside; the log has the details.")
         return Outcome("succeeded")
 
     async def _graph(self) -> None:
@@ -242,7 +231,9 @@ class Turn:
         """
         message_id = uuid7() if outcome.status == "succeeded" else None
         async with self._flushing:
-            waiting = self.journal.seal(*self._farewell(outcome, message_id))
+            waiting = self.journal.seal(
+                *farewell(self._stages.state, outcome, self.lease.run_id, message_id)
+            )
             for attempt in range(FINISH_TRIES):
                 try:
                     await self._store_end(outcome, message_id, waiting)
@@ -278,53 +269,17 @@ class Turn:
                 events=waiting,
                 ended=True,
             )
-            await turns.save(conn, tenant_id=lease.tenant_id, log=self._turn_log(outcome))
+            log = turn_log(
+                state,
+                outcome,
+                run_id=lease.run_id,
+                thread_id=lease.thread_id,
+                stages=self._stages.milliseconds,
+                total_ms=(time.perf_counter() - self._began) * 1000,
+            )
+            await turns.save(conn, tenant_id=lease.tenant_id, log=log)
             if self._saver.stored:
                 await checkpoints.prune(conn, str(lease.run_id))
-
-    def _farewell(
-        self, outcome: Outcome, message_id: UUID | None
-    ) -> list[tuple[EventType, dict[str, Any]]]:
-        state, run_id = self._stages.state, str(self.lease.run_id)
-        if outcome.status == "cancelled":
-            return [("run.cancelled", {"run_id": run_id})]
-        if outcome.status == "failed":
-            return [("run.failed", {"run_id": run_id, "error": outcome.error})]
-        message = {
-            "message_id": str(message_id),
-            "role": "assistant",
-            "content": state["answer"],
-            "citations": state.get("citations", []),
-            "abstained": state.get("abstained", False),
-            "finish_reason": state.get("finish_reason", "stop"),
-        }
-        last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
-        if usage := state.get("usage"):
-            last.append(("usage", {**usage, "model": state.get("model")}))
-        last.append(("run.finished", {"run_id": run_id}))
-        return last
-
-    def _turn_log(self, outcome: Outcome) -> turns.TurnLog:
-        state = self._stages.state
-        prompt = state.get("prompt")
-        return turns.TurnLog(
-            run_id=self.lease.run_id,
-            thread_id=self.lease.thread_id,
-            intent=state.get("intent"),
-            query=state.get("query"),
-            prompt_name=prompt["name"] if prompt else None,
-            prompt_version=prompt["version"] if prompt else None,
-            prompt_sha256=prompt["sha256"] if prompt else None,
-            prompt=by_reference(prompt["messages"]) if prompt else [],
-            passages=[scores(passage) for passage in state.get("passages", [])],
-            raw_answer=state.get("raw_answer", ""),
-            model=state.get("model"),
-            usage=state.get("usage"),
-            stages=dict(self._stages.milliseconds),
-            first_token_ms=state.get("first_token_ms"),
-            total_ms=(time.perf_counter() - self._began) * 1000,
-            outcome=_verdict(state, outcome),
-        )
 
     async def _release(self) -> None:
         await self.flush()
@@ -333,38 +288,3 @@ class Turn:
                 await runs.release(conn, self.lease.run_id, self.lease.token)
         except OperatorError as error:
             log.warning("run %s could not be released: %s", self.lease.run_id, error.code)
-
-
-def by_reference(sent: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages of a prompt with stored ones replaced by where they stand.
-
-    So the log keeps no second copy of what people wrote, and costs the same at any depth:
-    the window of a conversation is one entry, {"first_seq", "last_seq"}.
-    """
-    log: list[dict[str, Any]] = []
-    for message in sent:
-        seq = message.get("seq")
-        if seq is None:
-            log.append({"role": message["role"], "content": message["content"]})
-        elif log and log[-1].get("last_seq") == seq - 1:
-            log[-1]["last_seq"] = seq
-        else:
-            log.append({"first_seq": seq, "last_seq": seq})
-    return log
-
-
-def scores(passage: Passage) -> dict[str, Any]:
-    """Return a passage without its text, which the logged prompt shows as it was sent."""
-    return {key: value for key, value in passage.items() if key != "text"}
-
-
-def _failed(code: str, message: str) -> Outcome:
-    return Outcome("failed", {"code": code, "message": message})
-
-
-def _verdict(state: TurnState, outcome: Outcome) -> str:
-    if outcome.status != "succeeded":
-        return outcome.status
-    if state.get("refusal"):
-        return "refused"
-    return "abstained" if state.get("abstained") else "answered"

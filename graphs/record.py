@@ -1,0 +1,111 @@
+"""What a turn leaves behind: its last events and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from core.events import EventType
+from core.turn import Passage, TurnState
+from db.turns import TurnLog
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    error: dict[str, str] | None = None
+
+
+def failed(code: str, message: str) -> Outcome:
+    """Return the outcome of a run that failed."""
+    return Outcome("failed", {"code": code, "message": message})
+
+
+def farewell(
+    state: TurnState, outcome: Outcome, run_id: UUID, message_id: UUID | None
+) -> list[tuple[EventType, dict[str, Any]]]:
+    """Return the events that end a run's log."""
+    if outcome.status == "cancelled":
+        return [("run.cancelled", {"run_id": str(run_id)})]
+    if outcome.status == "failed":
+        return [("run.failed", {"run_id": str(run_id), "error": outcome.error})]
+    message = {
+        "message_id": str(message_id),
+        "role": "assistant",
+        "content": state["answer"],
+        "citations": state.get("citations", []),
+        "abstained": state.get("abstained", False),
+        "finish_reason": state.get("finish_reason", "stop"),
+    }
+    last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
+    if usage := state.get("usage"):
+        last.append(("usage", {**usage, "model": state.get("model")}))
+    last.append(("run.finished", {"run_id": str(run_id)}))
+    return last
+
+
+def turn_log(
+    state: TurnState,
+    outcome: Outcome,
+    *,
+    run_id: UUID,
+    thread_id: UUID,
+    stages: Mapping[str, float],
+    total_ms: float,
+) -> TurnLog:
+    """Return the log of a turn, as far as it came."""
+    prompt = state.get("prompt")
+    return TurnLog(
+        run_id=run_id,
+        thread_id=thread_id,
+        intent=state.get("intent"),
+        query=state.get("query"),
+        prompt_name=prompt["name"] if prompt else None,
+        prompt_version=prompt["version"] if prompt else None,
+        prompt_sha256=prompt["sha256"] if prompt else None,
+        prompt=by_reference(prompt["messages"]) if prompt else [],
+        passages=[scores(passage) for passage in state.get("passages", [])],
+        raw_answer=state.get("raw_answer", ""),
+        model=state.get("model"),
+        usage=state.get("usage"),
+        stages=dict(stages),
+        first_token_ms=state.get("first_token_ms"),
+        total_ms=total_ms,
+        outcome=verdict(state, outcome),
+    )
+
+
+def verdict(state: TurnState, outcome: Outcome) -> str:
+    """Return how a turn ended, in one word."""
+    if outcome.status != "succeeded":
+        return outcome.status
+    if state.get("refusal"):
+        return "refused"
+    return "abstained" if state.get("abstained") else "answered"
+
+
+def by_reference(sent: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages of a prompt with stored ones replaced by where they stand.
+
+    So the log keeps no second copy of what people wrote, and costs the same at any depth:
+    the window of a conversation is one entry, {"first_seq", "last_seq"}.
+    """
+    log: list[dict[str, Any]] = []
+    for message in sent:
+        seq = message.get("seq")
+        if seq is None:
+            log.append({"role": message["role"], "content": message["content"]})
+        elif log and log[-1].get("last_seq") == seq - 1:
+            log[-1]["last_seq"] = seq
+        else:
+            log.append({"first_seq": seq, "last_seq": seq})
+    return log
+
+
+def scores(passage: Passage) -> dict[str, Any]:
+    """Return a passage without its text, which the logged prompt shows as it was sent."""
+    return {key: value for key, value in passage.items() if key != "text"}
