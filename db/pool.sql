@@ -1,10 +1,6 @@
 -- begin --
--- Begins a transaction.
-begin
-
--- set_tenant --
--- Names the tenant whose rows are visible, until the transaction ends.
-select set_config('parley.tenant', %(tenant_id)s, true)
+-- Begins a transaction and names the tenant whose rows are visible until it ends.
+begin; select set_config('parley.tenant', %(tenant_id)s, true)
 
 -- search_path --
 -- Looks into our schemas first.

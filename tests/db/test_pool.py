@@ -26,6 +26,7 @@ from db.migrate import migrate
 from db.pool import Database
 
 
+@pytest.mark.parametrize("tenant", ["default", "o'clock", "back\\slash'", "'; select 1; --", "Ünï"])
 async def test_a_transaction_sees_its_tenant(database: Database, tenant: str) -> None:
     """Inside a transaction the tenant is set, and it is gone afterwards."""
     async with database.transaction(tenant) as conn:
