@@ -18,13 +18,14 @@ DOCUMENTS = $(if $(filter command line environment,$(origin DOCS)),"$(DOCS)",REA
 $(shell test -e $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.dev)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check lock env clean
+.PHONY: help run test check studio lock env clean
 
 help:
 	@echo "make run              start Parley on http://127.0.0.1:8080, having read its own documentation"
 	@echo "make run DOCS=PATH    the same, having read your documents instead"
 	@echo "make test             install the tools, run every check and test (ARGS=... goes to pytest)"
 	@echo "make check            only the checks: format, lint, types, import order"
+	@echo "make studio           serve the graph to LangGraph Studio on http://127.0.0.1:2024"
 	@echo "make lock             renew requirements.lock and requirements-dev.lock from pyproject.toml"
 	@echo "make env              write .env with fresh passwords, for docker compose"
 	@echo "make clean            remove the virtual environment and caches; your data stays in .parley/"
@@ -40,6 +41,12 @@ check: $(VENV)/.dev
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+
+# The tool reports its use, asks for newer versions of itself and sends traces unless told not to.
+# Starting up blocks the event loop, which it would not allow.
+studio: $(VENV)/.dev
+	@LANGSMITH_TRACING=false LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=1 \
+	    $(BIN)/python -m langgraph_cli dev --no-browser --no-reload --allow-blocking $(ARGS)
 
 # What is locked stays as it is where it still fits; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev

@@ -72,7 +72,7 @@ def curl(page: str) -> list[str]:
 def test_curl_gets_an_answer(parley: Served) -> None:
     """The first example of the README answers from the documentation, with a citation."""
     printed = run(["bash", "-eu", "-o", "pipefail", "-c", curl("README.md")[0]], parley)
-    assert ".parley/postgres" in printed
+    assert "Markdown" in printed
     assert '"citations":[{' in printed
 
 
@@ -80,7 +80,7 @@ def test_the_openai_sdk_gets_an_answer(parley: Served) -> None:
     """The Python example prints an answer and where it stands."""
     [example] = blocks("README.md", "python")
     answer, *citations = run([sys.executable, "-c", example], parley).splitlines()
-    assert "make test" in answer
+    assert "GPU" in answer
     assert citations
     assert all(re.match(r"\d+ file:///\S+ .+", citation) for citation in citations)
 
