@@ -21,7 +21,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     address = loopback(host)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere this would share the port with another server
             # A port whose last server was killed is free again at once, not after a minute.

@@ -1,6 +1,8 @@
 """Draws the graph as Mermaid text and as a PNG, both offline.
 
-The layout is the plain layered one: a node stands one row below the lowest node that leads to it.
+The layout is the layered one of Sugiyama et al. 1981: a node stands one row below the lowest node
+that leads to it, an arrow over several rows keeps a lane free in each, and every row is ordered by
+where its neighbours stand.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 
 from langchain_core.runnables.graph import Graph
 from PIL import Image, ImageDraw, ImageFont
@@ -17,9 +20,10 @@ from graphs import chat
 BEGIN, END = "<!-- graph:begin -->", "<!-- graph:end -->"
 
 SCALE = 2
-NODE_WIDTH, NODE_HEIGHT, COLUMN, ROW, MARGIN = 130, 38, 190, 84, 40
+NODE_WIDTH, NODE_HEIGHT, LANE_WIDTH, GAP, ROW, MARGIN = 130, 38, 24, 36, 84, 40
 FONT_SIZE = 15
 INK, PAPER, FILL, SOFT = "#1f2933", "#ffffff", "#e8f0fe", "#7b8794"
+Point = tuple[float, float]
 Drawing = ImageDraw.ImageDraw
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -66,14 +70,15 @@ def insert(readme: str) -> str:
 def png() -> bytes:
     """Return the graph as a PNG picture."""
     nodes, edges = structure()
-    places = layout(nodes, edges)
-    width = max(x for x, _ in places.values()) + NODE_WIDTH // 2 + 3 * MARGIN
+    places, ways = layout(nodes, edges)
+    reach = [x for way in ways.values() for x, _ in way]
+    width = max([*reach, *(x + NODE_WIDTH / 2 for x, _ in places.values())]) + MARGIN
     height = max(y for _, y in places.values()) + NODE_HEIGHT + MARGIN
-    image = Image.new("RGB", (width * SCALE, height * SCALE), PAPER)
+    image = Image.new("RGB", (round(width * SCALE), round(height * SCALE)), PAPER)
     drawing = ImageDraw.Draw(image)
     font = ImageFont.load_default(FONT_SIZE * SCALE)
     for edge in edges:
-        _draw_edge(drawing, places, edge)
+        _draw_edge(drawing, ways[edge], dashed=edge.conditional)
     for node in nodes:
         _draw_node(drawing, font, node, places[node])
     file = BytesIO()
@@ -81,25 +86,63 @@ def png() -> bytes:
     return file.getvalue()
 
 
-def layout(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, tuple[int, int]]:
-    """Return the centre of each node, in pixels before scaling."""
-    rows = dict.fromkeys(nodes, 0)
+def layout(
+    nodes: Sequence[str], edges: Sequence[Edge]
+) -> tuple[dict[str, Point], dict[Edge, list[Point]]]:
+    """Return the top centre of each node and the way of each edge, in pixels before scaling."""
+    height = dict.fromkeys(nodes, 0)
     for _ in nodes:
         for edge in edges:
-            rows[edge.target] = max(rows[edge.target], rows[edge.source] + 1)
-    by_row: dict[int, list[str]] = {}
+            height[edge.target] = max(height[edge.target], height[edge.source] + 1)
+    rows: list[list[str]] = [[] for _ in range(max(height.values()) + 1)]
     for node in nodes:
-        by_row.setdefault(rows[node], []).append(node)
-    widest = max(len(row) for row in by_row.values())
+        rows[height[node]].append(node)
+    lanes: dict[Edge, list[str]] = {}
+    for edge in edges:
+        between = range(height[edge.source] + 1, height[edge.target])
+        lanes[edge] = [f"{edge.source}>{edge.target}@{row}" for row in between]
+        for row, lane in zip(between, lanes[edge], strict=True):
+            rows[row].append(lane)
+    chains = {e: [e.source, *lanes[e], e.target] for e in edges}
+    _order(rows, [pair for chain in chains.values() for pair in pairwise(chain)])
+    places = _place(rows, frozenset(nodes))
+    ways = {}
+    for edge, chain in chains.items():
+        tops = [places[member] for member in chain]
+        way = [(tops[0][0], tops[0][1] + NODE_HEIGHT)]
+        for x, y in tops[1:-1]:
+            way += [(x, y), (x, y + NODE_HEIGHT)]
+        ways[edge] = [*way, tops[-1]]
+    return {node: places[node] for node in nodes}, ways
+
+
+def _order(rows: list[list[str]], links: list[tuple[str, str]]) -> None:
+    """Order each row by the mean place of its neighbours, from the top and from the bottom."""
+    for sweep in range(8):
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            place = {m: i / max(1, len(r) - 1) for r in rows for i, m in enumerate(r)}
+            mean = {}
+            for member in row:
+                near = [place[a] for a, b in links if b == member]
+                near += [place[b] for a, b in links if a == member]
+                mean[member] = sum(near) / len(near)
+            row.sort(key=mean.__getitem__)
+
+
+def _place(rows: list[list[str]], nodes: frozenset[str]) -> dict[str, Point]:
+    """Return the top centre of every member; rows are centred, lanes are narrow."""
+    widths = [[NODE_WIDTH if m in nodes else LANE_WIDTH for m in row] for row in rows]
+    widest = max(sum(width) + GAP * (len(width) - 1) for width in widths)
     places = {}
-    for row, members in by_row.items():
-        start = MARGIN + NODE_WIDTH // 2 + (widest - len(members)) * COLUMN // 2
-        for column, node in enumerate(members):
-            places[node] = (start + column * COLUMN, MARGIN + row * ROW)
+    for number, (row, width) in enumerate(zip(rows, widths, strict=True)):
+        x = MARGIN + (widest - sum(width) - GAP * (len(width) - 1)) / 2
+        for member, wide in zip(row, width, strict=True):
+            places[member] = (x + wide / 2, float(MARGIN + number * ROW))
+            x += wide + GAP
     return places
 
 
-def _draw_node(drawing: Drawing, font: Font, node: str, place: tuple[int, int]) -> None:
+def _draw_node(drawing: Drawing, font: Font, node: str, place: Point) -> None:
     x, y = place
     box = _scaled((x - NODE_WIDTH / 2, y), (x + NODE_WIDTH / 2, y + NODE_HEIGHT))
     radius = (NODE_HEIGHT / 2 if _is_end(node) else 8) * SCALE
@@ -108,33 +151,24 @@ def _draw_node(drawing: Drawing, font: Font, node: str, place: tuple[int, int]) 
     drawing.text(middle, _label(node), fill=INK, font=font, anchor="mm")
 
 
-def _draw_edge(drawing: Drawing, places: dict[str, tuple[int, int]], edge: Edge) -> None:
-    (x0, y0), (x1, y1) = places[edge.source], places[edge.target]
-    start, end = (x0, y0 + NODE_HEIGHT), (x1, y1)
-    if y1 - y0 > ROW:  # past other rows: around them, at the side
-        points = _curve(start, end, bend=COLUMN * 0.75 if x1 >= x0 else -COLUMN * 0.75)
-    else:
-        points = _curve(start, end, bend=0)
-    scaled = [(x * SCALE, y * SCALE) for x, y in points]
-    step = 2 if edge.conditional else 1  # dashed: every other stretch
-    for i in range(0, len(scaled) - 1, step):
-        drawing.line([scaled[i], scaled[i + 1]], fill=SOFT, width=SCALE)
-    x, y = end[0] * SCALE, end[1] * SCALE
+def _draw_edge(drawing: Drawing, way: list[Point], *, dashed: bool) -> None:
+    line = [point for a, b in pairwise(way) for point in _curve(a, b)]
+    scaled = [(x * SCALE, y * SCALE) for x, y in line]
+    for number, stretch in enumerate(pairwise(scaled)):
+        if not dashed or number // 3 % 2 == 0:
+            drawing.line(stretch, fill=SOFT, width=SCALE)
+    x, y = scaled[-1]
     tip = 6 * SCALE
     drawing.polygon([(x, y), (x - tip * 0.6, y - tip), (x + tip * 0.6, y - tip)], fill=SOFT)
 
 
-def _curve(
-    start: tuple[float, float], end: tuple[float, float], *, bend: float, steps: int = 40
-) -> list[tuple[float, float]]:
-    (x0, y0), (x3, y3) = start, end
-    lean = (y3 - y0) * 0.5
-    x1, y1, x2, y2 = x0 + bend, y0 + lean, x3 + bend, y3 - lean
+def _curve(start: Point, end: Point, *, steps: int = 40) -> list[Point]:
+    """Return a smooth way from one row down to the next; it leaves and arrives upright."""
+    (x0, y0), (x1, y1) = start, end
     points = []
     for i in range(steps + 1):
         t = i / steps
-        a, b, c, d = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
-        points.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
+        points.append((x0 + (x1 - x0) * t * t * (3 - 2 * t), y0 + (y1 - y0) * t))
     return points
 
 
