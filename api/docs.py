@@ -100,7 +100,7 @@ def _body(spec: dict[str, Any], operation: dict[str, Any]) -> tuple[list[Field],
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return [], None
-    schema = _resolve(spec, content["schema"])
+    schema = resolve(spec, content["schema"])
     required = schema.get("required", [])
     fields = [
         Field(name, name in required, field.get("description", ""))
@@ -116,7 +116,7 @@ def _answer(spec: dict[str, Any], status: str, response: dict[str, Any]) -> Answ
             shown = content.get("example")
             if shown is None:
                 shown = next(
-                    iter(_resolve(spec, content.get("schema", {})).get("examples", [])), None
+                    iter(resolve(spec, content.get("schema", {})).get("examples", [])), None
                 )
             if shown is not None:
                 text = shown if isinstance(shown, str) else json.dumps(shown, indent=2)
@@ -137,7 +137,10 @@ def _curl(method: str, url: str, operation: dict[str, Any], example: Any) -> str
     return " ".join(parts)
 
 
-def _resolve(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def resolve(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema that a reference, or an optional one, stands for."""
+    if "anyOf" in schema:  # a body that may be left out: something, or null
+        schema = schema["anyOf"][0]
     name = schema.get("$ref", "").rpartition("/")[2]
     found: dict[str, Any] = spec["components"]["schemas"][name] if name else schema
     return found

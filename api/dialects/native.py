@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,6 +14,7 @@ from api.bodies import JsonRoute
 from api.build import Services
 from api.caller import Caller, CallerDep
 from api.dialects import resources
+from api.dialects.cursor import read_cursor, write_cursor
 from api.dialects.outcome import await_outcome
 from api.ids import RunId, ThreadId, owned
 from api.sse import EventStream, frame
@@ -279,23 +277,6 @@ async def framed(events: AsyncIterator[Event]) -> AsyncGenerator[bytes, None]:
     """Yield events as they go over the wire."""
     async for event in events:
         yield frame(event)
-
-
-def write_cursor(updated_at: datetime, thread_id: UUID) -> str:
-    """Return where a page ended, for `read_cursor`."""
-    return base64.urlsafe_b64encode(f"{updated_at.isoformat()} {thread_id}".encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """Return where the page before ended; raises InvalidInput for anything we did not write."""
-    try:
-        time, _, thread_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        updated_at = datetime.fromisoformat(time)
-        if updated_at.tzinfo is None:
-            raise ValueError("a time without a zone")
-        return updated_at, UUID(thread_id)
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("The cursor is none of ours.", param="cursor") from error
 
 
 async def _stop(services: Services, caller: Caller, run: runs.Run) -> None:

@@ -24,7 +24,7 @@ QUESTION = "Who built the lighthouse of Wendelmoor?"
     ("settings", "sentence"),
     [
         ({"API_HOST": "0.0.0.0"}, "Parley has no accounts yet"),
-        ({"API_PORT": "many"}, "port: Input should be a valid integer"),
+        ({"API_PORT": "many"}, "API_PORT: Input should be a valid integer"),
         ({"LANGFUSE_PUBLIC_KEY": "pk"}, "belong together"),
     ],
     ids=str,

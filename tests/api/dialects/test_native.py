@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from api.caller import Caller
-from api.dialects.native import read_cursor, write_cursor
 from api.ids import owned
-from core.errors import InvalidInput, ThreadNotFound
+from core.errors import ThreadNotFound
 from db import threads
 from db.pool import Database
 from tests.api.served import new_thread, sse_events, stream_run
@@ -296,15 +293,6 @@ def test_unknown_routes_and_methods_are_typed(client: httpx.Client) -> None:
     """404 and 405 have our shape too."""
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert client.put("/v1/threads").json()["error"]["code"] == "method_not_allowed"
-
-
-def test_a_cursor_comes_back() -> None:
-    """What was written is read; what was not is refused."""
-    thread = uuid.uuid4()
-    now = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-    assert read_cursor(write_cursor(now, thread)) == (now, thread)
-    with pytest.raises(InvalidInput):
-        read_cursor("x")
 
 
 async def test_another_users_thread_is_not_found(database: Database, tenant: str) -> None:
