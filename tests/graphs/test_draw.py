@@ -13,14 +13,6 @@ from typer.testing import CliRunner
 from graphs import draw
 from graphs.__main__ import app
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_readme_shows_the_graph_of_the_code() -> None:
-    """`python -m graphs draw` would change nothing."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert draw.insert(readme) == readme
-
 
 def test_the_picture_has_every_node_and_edge() -> None:
     """Mermaid names the nine nodes, and conditional edges are dotted."""
