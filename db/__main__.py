@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Annotated
 
 import psycopg
@@ -16,8 +15,7 @@ from psycopg import AsyncConnection
 from core.errors import ParleyError, SettingsInvalid
 from core.settings import DatabaseSettings
 from core.settings import read as read_settings
-from db import schema
-from db.embedded import embedded_postgres
+from db.connect import addresses
 from db.migrate import SQL, migrate, verify
 
 app = typer.Typer(help="The database.", no_args_is_help=True, add_completion=False)
@@ -46,8 +44,9 @@ def status() -> None:
 
     async def work() -> None:
         async with (
-            addresses(_settings()) as (url, _),
-            await AsyncConnection.connect(url, autocommit=True) as conn,
+            addresses(_settings()) as (url, admin_url),
+            # Before the first migration the application's role may not exist.
+            await AsyncConnection.connect(admin_url or url, autocommit=True) as conn,
         ):
             await verify(conn)
             print(f"Postgres {conn.info.parameter_status('server_version')}, schema is current")
@@ -84,21 +83,12 @@ def url(
 def schema_command() -> None:
     """Write db/schema.sql anew from the migrations, in a server of its own."""
 
+    from db import schema  # for developers, who do not use Windows; see db.connect
+
     async def work() -> None:
         print(f"wrote {await schema.write()}")
 
     _run(work())
-
-
-@asynccontextmanager
-async def addresses(settings: DatabaseSettings) -> AsyncIterator[tuple[str, str | None]]:
-    """Yield (application's URL, owner's URL or None), with the embedded server running."""
-    if settings.url is None:
-        async with embedded_postgres(settings.folder) as postgres:
-            yield postgres.url, postgres.admin_url
-        return
-    admin_url = settings.admin_url.get_secret_value() if settings.admin_url else None
-    yield settings.url.get_secret_value(), admin_url
 
 
 async def _enter() -> None:
@@ -117,9 +107,9 @@ def _settings() -> DatabaseSettings:
     return read_settings().database
 
 
-def _run(work: object) -> None:
+def _run(work: Coroutine[None, None, None]) -> None:
     try:
-        asyncio.run(work)  # type: ignore[arg-type]
+        asyncio.run(work)
     except (ParleyError, psycopg.OperationalError) as error:
         hint = getattr(error, "hint", None)
         raise SystemExit(f"{error}\n{hint}" if hint else str(error)) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from core.errors import DatabaseUnavailable
 from core.settings import DatabaseSettings
-from db.embedded import embedded_postgres
 from db.migrate import migrate
 from db.pool import Database
 
@@ -15,29 +16,35 @@ from db.pool import Database
 async def connect(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """Open the database of these settings; what was started for it stops with the block.
 
-    Without a URL this is the embedded Postgres. With an owner's URL beside it the schema is
-    brought up to date first; without one it is only checked.
+    The schema is brought up to date first where an owner's URL is known, as it is for the
+    embedded Postgres; otherwise it is only checked.
     Raises the DatabaseUnavailable or DatabaseUnusable of what fails.
     """
-    if settings.url is None:
-        async with embedded_postgres(settings.folder) as postgres:
-            await migrate(postgres.admin_url)
-            async with _open(postgres.url, settings) as database:
-                yield database
-        return
-    url = settings.url.get_secret_value()
-    if settings.admin_url is not None:
-        await migrate(settings.admin_url.get_secret_value(), app_url=url)
-    async with _open(url, settings) as database:
-        yield database
+    async with addresses(settings) as (url, admin_url):
+        if admin_url is not None:
+            await migrate(admin_url, app_url=url)
+        async with Database.open(
+            url,
+            min_size=settings.pool_min_size,
+            max_size=settings.pool_max_size,
+            timeout_seconds=settings.pool_timeout_seconds,
+        ) as database:
+            yield database
 
 
 @asynccontextmanager
-async def _open(url: str, settings: DatabaseSettings) -> AsyncIterator[Database]:
-    async with Database.open(
-        url,
-        min_size=settings.pool_min_size,
-        max_size=settings.pool_max_size,
-        timeout_seconds=settings.pool_timeout_seconds,
-    ) as database:
-        yield database
+async def addresses(settings: DatabaseSettings) -> AsyncIterator[tuple[str, str | None]]:
+    """Yield (application's URL, owner's URL or None); an embedded server runs meanwhile."""
+    if settings.url is not None:
+        admin_url = settings.admin_url.get_secret_value() if settings.admin_url else None
+        yield settings.url.get_secret_value(), admin_url
+        return
+    if sys.platform == "win32":
+        raise DatabaseUnavailable(
+            "The embedded Postgres needs Linux or macOS.",
+            hint="Set DATABASE_URL to a Postgres server.",
+        )
+    from db.embedded import embedded_postgres  # its locks do not even import on Windows
+
+    async with embedded_postgres(settings.folder) as postgres:
+        yield postgres.url, postgres.admin_url

@@ -9,20 +9,16 @@ FOLDER/
 ├── server           held by the server itself: it inherits the lock and dies with it
 └── keeper           held by the process that stops the server once `users` is free
 
-All four are flock(2) locks, which the kernel releases when their holder is gone,
-however it went. So none of them can be stale, unlike a file with a process id.
+The last four are locks (see locks.py).
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
 import re
 import stat
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +33,6 @@ _OURS = frozenset(
     )
 )
 _LONGEST_SOCKET_FOLDER = 80  # bytes; the address with its file name must fit 104 (macOS)
-_MOMENT_SECONDS = 5.0
 _PLAIN_PATH = re.compile(r"[\w/. +@-]+")  # libpq and Postgres both split hosts at commas
 
 
@@ -66,6 +61,21 @@ class DataFolder:
     def programs(self) -> Path:
         """A copy of the binaries, where one is needed."""
         return self.root / "programs"
+
+    @property
+    def door(self) -> Path:
+        """Lock: held while somebody starts or stops the server."""
+        return self.root / "lock"
+
+    @property
+    def users(self) -> Path:
+        """Lock: shared by every process that uses the server."""
+        return self.root / "users"
+
+    @property
+    def server(self) -> Path:
+        """Lock: held by the server and its children."""
+        return self.root / "server"
 
     def prepare(self) -> None:
         """Make the folder where it is missing; raises DataFolderUnusable for a foreign one."""
@@ -136,44 +146,3 @@ class DataFolder:
 def _fits(path: Path) -> bool:
     text = str(path)
     return len(os.fsencode(text)) <= _LONGEST_SOCKET_FOLDER and bool(_PLAIN_PATH.fullmatch(text))
-
-
-def claim(path: Path, *, shared: bool = False) -> int | None:
-    """Return a descriptor that holds the lock until it is closed; None when others hold it.
-
-    Raises DataFolderUnusable when the file system knows no locks.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return None
-        raise DataFolderUnusable(
-            f"The file system of {path.parent} does not support locks ({error.strerror}).",
-            hint="Set DATABASE_FOLDER to a folder on a local disk.",
-        ) from error
-    return descriptor
-
-
-def enroll(path: Path) -> int | None:
-    """Return a descriptor that shares the lock; None when it is not to be had for a while.
-
-    The keeper holds it for a moment whenever it was free.
-    """
-    deadline = time.monotonic() + _MOMENT_SECONDS
-    while (descriptor := claim(path, shared=True)) is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return descriptor
-
-
-def is_free(path: Path) -> bool:
-    """Tell whether nobody but the keeper, for its moment, holds the lock in any way."""
-    for _ in range(2):
-        if (descriptor := claim(path)) is not None:
-            os.close(descriptor)
-            return True
-        if (descriptor := enroll(path)) is not None:  # the keeper's moment is over
-            os.close(descriptor)
-    return False

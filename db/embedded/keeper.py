@@ -6,6 +6,7 @@ imports little, sleeps in the kernel, and there is at most one per folder.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -20,7 +21,7 @@ def main(root: Path) -> None:
     """Return when nobody uses the folder and no server runs there."""
     if os.fork() != 0:
         return  # nobody has to wait for the rest
-    if held(root / "keeper", fcntl.LOCK_EX | fcntl.LOCK_NB) is None:
+    if held(root / "keeper", fcntl.LOCK_EX | fcntl.LOCK_NB, create=os.O_CREAT) is None:
         return
     while True:
         let_go(held(root / "users", fcntl.LOCK_EX))  # sleeps until the last user is gone
@@ -57,12 +58,12 @@ def ask(cluster: Path, order: signal.Signals) -> bool:
     return True
 
 
-def held(path: Path, how: int) -> int | None:
-    """Return a descriptor that holds the lock; None when others hold it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
+def held(path: Path, how: int, *, create: int = 0) -> int | None:
+    """Return a descriptor that holds the lock; None when others hold it.
+
+    Raises FileNotFoundError rather than make a file anew in a folder that is being deleted.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | create, 0o600)
     try:
         fcntl.flock(descriptor, how)
     except OSError:
@@ -78,4 +79,5 @@ def let_go(descriptor: int | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with contextlib.suppress(FileNotFoundError):  # the folder is gone: so is our work
+        main(Path(sys.argv[1]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,16 +16,14 @@ from pathlib import Path
 from core.errors import DatabaseUnavailable, DataFolderUnusable, ParleyError
 from db.embedded import server
 from db.embedded.binaries import Binaries, choose
-from db.embedded.folder import DataFolder, claim, enroll, is_free
+from db.embedded.folder import DataFolder
+from db.embedded.locks import Abandoned, Door, claim, enroll, is_free
 
 _WATCH_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
 _SAY_SECONDS = 10.0
 _DEAF_SECONDS = 30.0
 _log = logging.getLogger(__name__)
-
-
-class Abandoned(DatabaseUnavailable):
-    """The start of the database was broken off."""
 
 
 @asynccontextmanager
@@ -34,7 +32,7 @@ async def embedded_postgres(
 ) -> AsyncIterator[EmbeddedPostgres]:
     """Run the Postgres of `folder` for as long as the block lasts, or join it if it runs.
 
-    settings: Postgres settings that differ from ours, by name.
+    settings: Postgres settings that differ from ours, by name; those of the first one count.
     Should the server die in between it is started again.
     Waits as long as crash recovery takes. Raises DataFolderUnusable, DatabaseUnavailable.
     """
@@ -58,12 +56,16 @@ async def embedded_postgres(
 
 
 async def _watch(postgres: EmbeddedPostgres) -> None:
+    """Start the server again whenever it dies; less and less often while that fails."""
+    pause = _WATCH_SECONDS
     while True:
-        await asyncio.sleep(_WATCH_SECONDS)
+        await asyncio.sleep(pause)
         try:
             await asyncio.to_thread(postgres.revive)
+            pause = _WATCH_SECONDS
         except ParleyError as error:
-            _log.error("The embedded Postgres is down: %s", error)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            _log.error("the embedded Postgres is down: %s", error)
 
 
 class EmbeddedPostgres:
@@ -100,10 +102,10 @@ class EmbeddedPostgres:
 
     def revive(self) -> None:
         """Start the server again if it died; returns at once when it runs."""
-        if (lock := claim(self._folder.root / "server")) is None:
+        if (lock := claim(self._folder.server)) is None:
             return
         os.close(lock)
-        with _Door(self._folder, self._abandon):
+        with Door(self._folder.door, self._abandon):
             self._bring_up()
 
     def leave(self) -> None:
@@ -111,19 +113,13 @@ class EmbeddedPostgres:
         if self._users is None:
             return
         self._abandon.set()
-        with _Door(self._folder):
-            os.close(self._users)
-            self._users = None
-            if is_free(self._folder.root / "users"):
-                server.stop(self._folder, self._started)
-            elif self._started is not None:
-                # It goes on without us. Popen would warn that we did not wait for it.
-                self._started.returncode = 0
+        with Door(self._folder.door):
+            self._part()
 
     def _enter(self, abandon: threading.Event) -> None:
         """Register as a user and bring the server up."""
         self._abandon = abandon
-        self._users = enroll(self._folder.root / "users")
+        self._users = enroll(self._folder.users)
         if self._users is None:
             raise DataFolderUnusable(f"{self._folder.root} is locked by another program.")
         try:
@@ -133,9 +129,22 @@ class EmbeddedPostgres:
             server.keep(self._folder)
             server.make_database(self.socket)
         except BaseException:
-            os.close(self._users)
-            self._users = None
+            self._part()
             raise
+
+    def _part(self) -> None:
+        """Stop being a user, and stop the server if that was the last one; behind the door."""
+        assert self._users is not None
+        os.close(self._users)
+        self._users = None
+        if is_free(self._folder.users):
+            server.stop(self._folder, self._started)
+            if self.socket.parent != self._folder.root:
+                with contextlib.suppress(OSError):
+                    self.socket.rmdir()  # it was made in the folder for temporary files
+        elif self._started is not None:
+            # It goes on without us. Popen would warn that we did not wait for it.
+            self._started.returncode = 0
 
     def _bring_up(self) -> None:
         """Return when the server takes connections; only behind the door.
@@ -146,8 +155,8 @@ class EmbeddedPostgres:
         patience = _Patience(self._folder.root)
         while (problem := self._problem()) is not None:
             if self._abandon.is_set():
-                self._give_up()
-            lock = claim(self._folder.root / "server")
+                raise Abandoned
+            lock = claim(self._folder.server)
             if lock is None:
                 patience.wait(problem, server.pid_in(self._folder))
                 continue
@@ -168,11 +177,6 @@ class EmbeddedPostgres:
         """Return why the server does not serve yet, None when it does."""
         self.socket = server.socket_of(self._folder, self._binaries.owner)
         return server.problem(self._folder, self.socket)
-
-    def _give_up(self) -> None:
-        if self._started is not None:
-            server.stop(self._folder, self._started)
-        raise Abandoned
 
 
 class _Patience:
@@ -201,26 +205,6 @@ class _Patience:
         time.sleep(0.01)
 
 
-class _Door:
-    """One process at a time starts or stops the server."""
-
-    def __init__(self, folder: DataFolder, abandon: threading.Event | None = None) -> None:
-        self._path = folder.root / "lock"
-        self._abandon = abandon
-        self._lock: int | None = None
-
-    def __enter__(self) -> None:
-        while (lock := claim(self._path)) is None:
-            if self._abandon is not None and self._abandon.is_set():
-                raise Abandoned
-            time.sleep(0.01)
-        self._lock = lock
-
-    def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-
-
 def join(
     folder: Path,
     settings: Mapping[str, str] | None = None,
@@ -230,16 +214,11 @@ def join(
 
     abandon: set it from elsewhere to break off; raises Abandoned then.
     """
-    if sys.platform == "win32":
-        raise DatabaseUnavailable(
-            "The embedded Postgres needs Linux or macOS.",
-            hint="Set DATABASE_URL to a Postgres server.",
-        )
     place = DataFolder(folder.expanduser().resolve())
     abandon = abandon or threading.Event()
     try:
         place.prepare()
-        with _Door(place, abandon):
+        with Door(place.door, abandon):
             binaries = choose(place.root, place.cluster, place.programs)
             postgres = EmbeddedPostgres(place, binaries, settings or {})
             postgres._enter(abandon)

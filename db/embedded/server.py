@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,8 @@ import psycopg
 
 from core.errors import DatabaseUnavailable, DataFolderUnusable
 from db.embedded.binaries import Binaries
-from db.embedded.folder import DataFolder, claim
+from db.embedded.folder import DataFolder
+from db.embedded.locks import claim
 
 DATABASE = "parley"
 NOT_READY = "not ready"
@@ -43,6 +45,7 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
+_SERIOUS = re.compile(r"(FATAL|PANIC): .*|.*(error:|could not|No space).*")
 _KEEPER = Path(__file__).with_name("keeper.py")
 _log = logging.getLogger(__name__)
 
@@ -189,7 +192,7 @@ def _gone(folder: DataFolder, started: subprocess.Popen[bytes] | None, seconds: 
     while time.monotonic() < deadline:
         if started is not None:
             started.poll()
-        if (lock := claim(folder.root / "server")) is not None:
+        if (lock := claim(folder.server)) is not None:
             os.close(lock)
             if started is not None:
                 started.wait()
@@ -218,9 +221,8 @@ def last_words(folder: DataFolder, since: int) -> str:
 def _complaint(output: str) -> str:
     """Return the lines of an output that say what is wrong, as one sentence."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    words = ("FATAL:", "PANIC:", "error:", "could not", "No space")
-    telling = [line for line in lines if any(word in line for word in words)] or lines[-1:]
-    return " ".join(telling[-2:]) or "it said nothing."
+    serious = [match[0] for line in lines if (match := _SERIOUS.search(line))]
+    return " ".join(serious[-2:] or lines[-1:]) or "it said nothing."
 
 
 def _lock_file(folder: DataFolder) -> list[str]:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_migrate_and_status(tmp_path: Path) -> None:
-    """`migrate` makes the schema once, `status` says that it is current."""
+    """`migrate` makes the schema once, `status` says whether it is current."""
+    assert "run `python -m db migrate`" in run(tmp_path, "status").stderr
     first = run(tmp_path, "migrate")
     assert "applied 0001_conversations" in first.stdout, first.stderr
     assert run(tmp_path, "migrate").stdout == "up to date\n"

