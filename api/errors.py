@@ -45,6 +45,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.SettingsInvalid: 503,
     errors.AddressRefused: 503,
     errors.PortInUse: 503,
+    errors.ServerStopping: 503,
     errors.DatabaseUnavailable: 503,
     errors.DatabaseBusy: 503,
     errors.DatabaseUnusable: 503,

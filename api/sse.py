@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
 from contextlib import aclosing, contextmanager
+from typing import Any, TypeVar
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from core.errors import ParleyError
+from core.errors import ParleyError, ServerStopping
 from core.events import Event
+
+T = TypeVar("T")
 
 PING = b": ping\n\n"
 RETRY = b"retry: 1000\n\n"  # ms; the browser's own default is three seconds
@@ -47,7 +50,7 @@ class Streams:
         self.heartbeat_seconds = heartbeat_seconds
         self.send_timeout_seconds = send_timeout_seconds
         self._open: set[EventStream] = set()
-        self._closed = False
+        self._closed = asyncio.Event()
 
     def response(
         self,
@@ -65,15 +68,29 @@ class Streams:
 
     def close(self) -> None:
         """End every stream, those that open later too."""
-        self._closed = True
+        self._closed.set()
         for stream in self._open:
             stream.end()
+
+    async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`; raises ServerStopping when the streams close before it."""
+        working = asyncio.create_task(work)
+        closed = asyncio.create_task(self._closed.wait())
+        try:
+            await asyncio.wait((working, closed), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise ServerStopping
+            return working.result()
+        finally:
+            working.cancel()
+            closed.cancel()
+            await asyncio.wait((working, closed))
 
     @contextmanager
     def holding(self, stream: EventStream) -> Iterator[None]:
         """Count `stream` among the open ones."""
         self._open.add(stream)
-        if self._closed:
+        if self._closed.is_set():
             stream.end()
         try:
             yield

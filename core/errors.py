@@ -27,6 +27,7 @@ ParleyError
     ├── SettingsInvalid
     ├── AddressRefused
     ├── PortInUse
+    ├── ServerStopping
     ├── DatabaseUnavailable
     │   └── DatabaseBusy
     ├── DatabaseUnusable
@@ -226,6 +227,12 @@ class PortInUse(OperatorError):
     """The port is in use; set API_PORT to a free one."""
 
     code = "port_in_use"
+
+
+class ServerStopping(OperatorError):
+    """The server is stopping; ask again in a moment."""
+
+    code = "server_stopping"
 
 
 class DatabaseUnavailable(OperatorError):

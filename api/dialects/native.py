@@ -183,7 +183,7 @@ async def start_run(
     )
     if body.stream:
         return streams.response(framed(events), headers=headers)
-    outcome = await await_outcome(events) if wait else None
+    outcome = await streams.unless_closed(await_outcome(events)) if wait else None
     async with services.database.transaction(caller.tenant_id) as conn:
         run = resources.Run.model_validate(await runs.get(conn, thread_id, run_id))
     response.headers.update(headers)

@@ -21,7 +21,7 @@ from api.dialects.outcome import Outcome, await_outcome
 from api.errors import openai_body
 from api.ids import canonical, owned
 from api.state import ServicesDep, StreamsDep
-from core.errors import ModelNotFound, OperatorError, ParleyError, StreamCut, ThreadNotFound
+from core.errors import ModelNotFound, ParleyError, ServerStopping, StreamCut, ThreadNotFound
 from core.events import Event
 from core.turn import ModelRecord
 from graphs.runner import StartedRun
@@ -88,14 +88,15 @@ async def complete_chat(
     reply = Reply(run, record, created=int(time.time()))
     headers = {"Content-Location": f"/v1/threads/{run.thread_id}/runs/{run.run_id}"}
     if not body.stream:
-        return JSONResponse(reply.completion(await await_outcome(events)), headers=headers)
+        outcome = await streams.unless_closed(await_outcome(events))
+        return JSONResponse(reply.completion(outcome), headers=headers)
     usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     chunks = stream(events, reply, include_usage=usage)
     # What fails before the first word is an HTTP status, so wait for the word.
-    first = await anext(chunks)
+    first = await streams.unless_closed(begin(chunks))
     return streams.response(
         after(first, chunks),
-        goodbye=data({"error": openai_body(STOPPING, 503)}),
+        goodbye=data({"error": openai_body(ServerStopping())}),
         opening=b"",
         headers=headers,
     )
@@ -228,6 +229,11 @@ class Spoken:
         return ""
 
 
+async def begin(chunks: AsyncGenerator[bytes, None]) -> bytes:
+    """Return the first chunk."""
+    return await anext(chunks)
+
+
 async def after(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Yield `first`, then the rest."""
     yield first
@@ -260,6 +266,3 @@ def describe(record: ModelRecord) -> dict[str, Any]:
         "version": record["version"],
         "server": record["server"],
     }
-
-
-STOPPING = OperatorError("The server is stopping; ask again in a moment.")

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message
 
 from api.sse import BUFFER_BYTES, PING, RECONNECT, RETRY, Streams, frame
-from core.errors import DatabaseUnavailable
+from core.errors import DatabaseUnavailable, ServerStopping
 from core.events import Event
 
 
@@ -167,6 +167,38 @@ async def test_at_shutdown_clients_are_told_to_come_back() -> None:
     for client in (early, late):
         assert client.text == RETRY + RECONNECT
         assert client.ended
+
+
+async def test_who_waits_for_an_answer_is_told_that_the_server_stops() -> None:
+    """A typed error instead of a connection that is cut."""
+    streams = Streams(heartbeat_seconds=10)
+    entered, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def forever() -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    waiting = asyncio.create_task(streams.unless_closed(forever()))
+    await entered.wait()
+    streams.close()
+    with pytest.raises(ServerStopping):
+        await waiting
+    assert cancelled.is_set()
+
+
+async def test_waiting_gives_the_result_or_the_error() -> None:
+    """Nothing stands between the waiter and what it waits for."""
+    streams = Streams(heartbeat_seconds=10)
+    assert await streams.unless_closed(asyncio.sleep(0, "done")) == "done"
+
+    async def fail() -> None:
+        raise DatabaseUnavailable
+
+    with pytest.raises(DatabaseUnavailable):
+        await streams.unless_closed(fail())
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("down"), ValueError("a bug")])
