@@ -73,6 +73,15 @@ def test_no_module_holds_two_ideas(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/__main__.py")), ids=relative)
+def test_a_crash_does_not_print_secrets(path: Path) -> None:
+    """Typer's tracebacks show local variables, passwords in URLs among them; ours are plain."""
+    for call in re.findall(
+        r"typer\.Typer\((.*?)\n?\)", path.read_text(encoding="utf-8"), re.DOTALL
+    ):
+        assert "pretty_exceptions_enable=False" in call or "show_locals=False" in call
+
+
 def test_no_tracked_file_names_a_registry() -> None:
     """Where packages come from is the installer's configuration, not ours."""
     hosts = re.compile(r"py[p]i\.org|python[h]osted|registry\.n[p]m|deb\.d[e]bian|registry\.y[a]rn")
