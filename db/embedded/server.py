@@ -45,7 +45,7 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
-_SERIOUS = re.compile(r"(FATAL|PANIC): .*|.*(error:|could not|No space).*")
+_SERIOUS = re.compile(r"(FATAL|PANIC): .*|^(?!.*FATAL).*(error:|could not|No space).*")
 _KEEPER = Path(__file__).with_name("keeper.py")
 _log = logging.getLogger(__name__)
 
