@@ -16,9 +16,11 @@ ANYWHERE, WORD, LINE, SENTENCE, PARAGRAPH = range(5)
 
 MAX_CHARACTERS = 4000  # of a chunk: a tokenizer may call a megabyte without spaces one token
 BLOCK_CHARACTERS = 50_000  # tokenized at a time: memory stays bounded, ~150 bytes a token
+SCRAP_SHARE = 8  # a chunk has at least one part in so many of its tokens, where it can
 HEADING_SHARE = 4  # title and section may each take one part in so many of a chunk
 
 PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
+LONG_LINE = re.compile(r"[^\n]{160}\n\s*")  # nobody wraps lines so wide: it is a paragraph
 ITEM = re.compile(r"\n(?=[ \t]*(?:[-*+•|]|\d+[.)])[ \t])")
 SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?![a-zà-öø-ÿ])|[。！？]+[”’」』）]*\s*")
 ABBREVIATION = re.compile(
@@ -35,8 +37,8 @@ def chunks(
 
     chunk_tokens: what a chunk has at most together with its title and section, because the three
     are embedded as one text. Every character that is not white space is in some chunk.
-    No chunk crosses a heading or a page. Records are never repeated in the next chunk; running
-    text is, by whole sentences of at most overlap_tokens where there are such.
+    No chunk crosses a heading or a page. Where a long paragraph is cut, the next chunk begins
+    with the last sentences of the one before, at most overlap_tokens of them; records never.
     """
     share = chunk_tokens // HEADING_SHARE
     title = shorten(document.title, share, embedder)
@@ -121,16 +123,27 @@ class _Block:
             start, covered = self._next_start(start, cut), cut.at
 
     def _cut(self, start: int, covered: int) -> _Border:
-        """Return where the chunk that begins at `start` ends: after `covered`."""
+        """Return where the chunk that begins at `start` ends: after `covered`.
+
+        Whole paragraphs, as many as fit. One that does not fit is cut at its sentences, and its
+        pieces are not filled up with what comes before or after it: a chunk about two things
+        is found for neither.
+        """
         first = bisect_left(self._starts, start)
-        left = len(self._starts) - first
-        if left <= self._max and len(self._text) - start <= MAX_CHARACTERS:
-            return self._checked(start, covered, _Border(len(self._text), PARAGRAPH))
         end = min(self._start_of(first + self._max), start + MAX_CHARACTERS)
+        ends = self._paragraph_ends(covered + 1, end)
+        inside = covered > 0 and self._rank_at(covered) < PARAGRAPH
+        if inside and ends:
+            return self._checked(start, covered, ends[0])
         for fence, fence_end in self._fences:
             if max(start, covered) < fence < end < fence_end and self._fits(fence, fence_end):
                 return self._checked(start, covered, _Border(fence, PARAGRAPH))
-        # Of a rest for two chunks the cut nearest to its middle, so that none is a scrap.
+        smallest = self._start_of(first + self._max // SCRAP_SHARE)
+        if ends and ends[-1].at >= min(smallest, len(self._text)):
+            return self._checked(start, covered, ends[-1])
+        # A rest for two chunks is cut near its middle, so that none of them is a scrap.
+        after = self._paragraph_ends(end, len(self._text))
+        left = bisect_left(self._starts, after[0].at if after else len(self._text)) - first
         two = left <= 2 * self._max
         target = self._start_of(first + left // 2) if two else end
         low = self._start_of(first + (left // 4 if two else self._max // 2))
@@ -138,6 +151,19 @@ class _Block:
         found = self._between(low, end)
         best = max(found, key=lambda b: (b.rank, -abs(b.at - target)), default=None)
         return self._checked(start, covered, best or _Border(end, ANYWHERE))
+
+    def _paragraph_ends(self, low: int, high: int) -> list[_Border]:
+        """Return the ends of paragraphs from low to high, the end of the text among them."""
+        found = [border for border in self._between(low, high) if border.rank == PARAGRAPH]
+        text_end = len(self._text)
+        if high >= text_end and (not found or found[-1].at < text_end):
+            found.append(_Border(text_end, PARAGRAPH))
+        return found
+
+    def _rank_at(self, at: int) -> int:
+        index = bisect_left(self._positions, at)
+        known = index < len(self._positions) and self._positions[index] == at
+        return self._borders[index].rank if known else ANYWHERE
 
     def _checked(self, start: int, covered: int, cut: _Border) -> _Border:
         """Move a cut forward until the chunk fits: half a word may count more than its share."""
@@ -150,7 +176,7 @@ class _Block:
 
     def _next_start(self, start: int, cut: _Border) -> int:
         """Return where the next chunk begins: some whole sentences before the cut, if it can."""
-        if not self._overlap or any(fence == cut.at for fence, _ in self._fences):
+        if not self._overlap or cut.rank == PARAGRAPH:
             return cut.at
         token = bisect_left(self._starts, cut.at)
         earliest = max(
@@ -172,15 +198,14 @@ class _Block:
 
 def _borders(text: str, fences: list[tuple[int, int]]) -> list[_Border]:
     """Return every place between two words, with its rank, in order."""
-    ranks = {match.end(): WORD for match in SPACES.finditer(text)}
-    for match in SPACES.finditer(text):
-        if "\n" in match[0]:
-            ranks[match.end()] = LINE
+    ranks = {m.end(): LINE if "\n" in m[0] else WORD for m in SPACES.finditer(text)}
     for match in SENTENCE_END.finditer(text):
         if not ABBREVIATION.search(text, max(0, match.start() - 8), match.start() + 1):
             ranks[match.end()] = SENTENCE
     for match in ITEM.finditer(text):
         ranks[match.end()] = SENTENCE
+    for match in LONG_LINE.finditer(text):
+        ranks[match.end()] = PARAGRAPH
     for match in PARAGRAPH_END.finditer(text):
         ranks[match.end()] = PARAGRAPH
     for start, stop in fences:
