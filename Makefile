@@ -61,12 +61,12 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.run: requirements.lock | $(BIN)/python
-	@echo "Installing the packages of requirements.lock into $(VENV): once, for a minute or two."
+	@echo "Installing the packages of requirements.lock into $(VENV): once, for one to three minutes."
 	@start=$$(date +%s); $(PIP) -r requirements.lock && echo "Set up in $$(( $$(date +%s) - start )) s."
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock | $(BIN)/python
-	@echo "Installing the packages of requirements-dev.lock into $(VENV): once, for a minute or two."
+	@echo "Installing the packages of requirements-dev.lock into $(VENV): once, for one to three minutes."
 	@start=$$(date +%s); $(PIP) -r requirements-dev.lock && echo "Set up in $$(( $$(date +%s) - start )) s."
 	@touch $@ $(VENV)/.run
 
