@@ -30,7 +30,12 @@ from knowledge.store import Conn, remove_document, remove_under
 
 T = TypeVar("T")
 
-app = typer.Typer(help="The knowledge base.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="The knowledge base.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they print local variables, passwords among them
+)
 
 Tenant = Annotated[str, typer.Option(help="Whose knowledge base.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
