@@ -10,8 +10,8 @@ from core.errors import DocumentUnreadable
 from core.text import scrub
 from knowledge.load.document import Document, Part, name
 
-# What people really save text in. Without this list charset-normalizer takes German for
-# Mac Icelandic: it weighs a hundred code pages that short texts cannot tell apart. The order settles
+# What people really save text in. Without this list charset-normalizer takes German for Mac
+# Icelandic: it weighs a hundred code pages that short texts cannot tell apart. The order settles
 # ties, which are common: most Western text reads the same in cp1252, cp1250 and cp1257.
 ENCODINGS = [
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "utf_16_le", "utf_16_be"),

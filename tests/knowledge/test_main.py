@@ -127,7 +127,7 @@ def test_a_wrong_setting_is_a_sentence(knowledge: Run, docs: Path) -> None:
     """The setting is named."""
     done = knowledge("ingest", "docs", KNOWLEDGE_CHUNK_TOKENS="5000")
     assert done.returncode == 1
-    assert "chunk_tokens" in done.stderr
+    assert "KNOWLEDGE_CHUNK_TOKENS" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -99,7 +99,7 @@ def test_metadata_can_be_stored(tmp_path: Path) -> None:
     found = one(tmp_path, text="a\0b", n=10**30, x=float("inf"), s="\ud800", d={"\0": [True, None]})
     assert found.parts[0].text == "a\ufffdb"
     assert found.metadata == {
-        "n": str(10**30), "x": "inf", "s": "?", "d": {"\ufffd": [True, None]}
+        "n": str(10**30), "x": "inf", "s": "\ufffd", "d": {"\ufffd": [True, None]}
     }  # fmt: skip
 
 
