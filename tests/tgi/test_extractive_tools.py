@@ -170,6 +170,8 @@ async def test_a_schema_is_filled_from_the_text(model: ExtractiveModel) -> None:
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "a"),
         ({"type": "string", "minLength": 500}, "too short"),
         ({"type": "nonsense"}, "a"),
+        ({"type": "string", "pattern": "^(a+)+$"}, "a" * 60 + "b"),
+        ({"type": "string", "pattern": "(?=a)"}, "a"),
     ],
 )
 def test_a_schema_that_cannot_be_filled_honestly_is_refused(

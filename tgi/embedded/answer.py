@@ -17,11 +17,11 @@ ABSTAIN = "I don't know."
 MAX_WORDS = 80
 MAX_QUOTES = 3
 # A further sentence must have this share of the belief; see docs/decisions/0007.
-MIN_SHARE = 0.06
+MIN_SHARE = 0.1
 
 # A source's own reference marks would pass for citations of ours.
 _MARK = re.compile(r"[ \t]*\[\d{1,3}\]")
-_LINK = re.compile(r"!?\[([^\]\n]+)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\([^()\s]{0,2000}(?:\s\"[^\"\n]{0,300}\")?\)")
 _CLAUSE = re.compile(r"(?<=[,;:])\s+|\s+(?=[—–(])|\s+(?=(?:and|but|which|while|whereas|because)\s)")
 _BARE_STOP = re.compile(r"(?<![.!?…])(?<!\b\w\.\w)[.!?]$")
 
@@ -82,14 +82,17 @@ def shorten(text: str, room: int, terms: Sequence[str]) -> str:
     if _length(text) <= room:
         return text
     clauses = [clause for clause in _CLAUSE.split(text) if clause.strip()]
+    lengths = [_length(clause) for clause in clauses]
+    stems = [{word.stem for word in words(clause)} & set(terms) for clause in clauses]
     best, best_value = (0, 0), (-1, 0)
     for first in range(len(clauses)):
-        length, hits = 0, set()
+        length = 0
+        hits: set[str] = set()
         for last in range(first, len(clauses)):
-            length += _length(clauses[last])
+            length += lengths[last]
             if length > room:
                 break
-            hits |= {word.stem for word in words(clauses[last])} & set(terms)
+            hits |= stems[last]
             if (len(hits), length) > best_value:
                 best, best_value = (first, last + 1), (len(hits), length)
     first, stop = best
@@ -106,10 +109,10 @@ def _quote(
     here = segments[position]
     raw = [source.text[part.start : part.stop] for part in segments]
     if here.kind == "code":
-        lead_at = position - 1 if position else position
-        lead = clean(raw[lead_at]) if lead_at != position else ""
-        if segments[lead_at].kind in ("code", "row") or not lead:
-            lead, lead_at = source.section.rsplit(" > ", 1)[-1] or source.title, position
+        before = raw[position - 1].rstrip() if position else ""
+        announced = before.endswith(":") or (position and segments[position - 1].kind == "heading")
+        lead_at = position - 1 if announced else position
+        lead = clean(before) if announced else source.section.rsplit(" > ", 1)[-1] or source.title
         opening = f"{lead.rstrip('.:')} [{source.marker}]:".lstrip()
         code = _code(raw[position], room - _length(opening), terms)
         return Quote(index, lead_at, position, f"{opening}\n\n{code}") if code else None

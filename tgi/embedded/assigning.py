@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tgi.embedded.patterns import fits
 from tgi.embedded.slots import Schema, Slot, type_of
 from tgi.embedded.values import Mention, MentionKind, iso_date, mentions, number
 from tgi.embedded.words import fold, listed, words
@@ -147,7 +148,7 @@ def typed(mention: Mention, schema: Schema) -> Any:
     pattern = schema.get("pattern")
     if not schema.get("minLength", 0) <= len(written) <= schema.get("maxLength", len(written)):
         return None
-    return None if isinstance(pattern, str) and not _fits(pattern, written) else written
+    return None if isinstance(pattern, str) and not fits(pattern, written) else written
 
 
 def _dated(written: str, schema: Schema) -> str:
@@ -158,10 +159,3 @@ def _dated(written: str, schema: Schema) -> str:
     if "MM/DD/YYYY" in described:
         return f"{iso[5:7]}/{iso[8:]}/{iso[:4]}"
     return iso if schema.get("format") == "date" or "YYYY-MM-DD" in described else written
-
-
-def _fits(pattern: str, value: str) -> bool:
-    try:
-        return re.search(pattern, value) is not None
-    except re.error as error:
-        raise ValueError(f"the schema holds a pattern that is none: {error}") from error

@@ -41,27 +41,39 @@ LEXICAL = (
     "shared",
 )
 RANKING = (*LEXICAL, "cosine", "cosine_gap")
-SUPPORT = (
-    *(f"best_{name}" for name in RANKING if name != "cosine_gap"),
-    "score",
-    "lead",  # of the best sentence over the next
-    "source_lead",  # of the best source over the next
-    "highest_cosine",
-    "highest_coverage",
-    "cosine_and_coverage",
-    "words_missing",  # of the question, in the sentence
-    "words_missing_near",  # ... and its neighbours
-    "words_missing_source",  # ... and its whole source
-    "share_missing",  # ... in all sources
-    "names_missing_near",
-    "names_missing_source",
-    "numbers_missing_near",
-    "negation",  # the question denies something
-    "negation_alone",  # ... and the sentence does not
-    "asks_name",
-    "asks_number",
-    "terms",
-)
+# What speaks for an answer (+1), what against one (-1), what only sets the scene (0).
+SIGNS = {
+    "coverage": 1,
+    "around_coverage": 1,  # with its neighbours and the title
+    "source_coverage": 1,
+    "highest_coverage": 1,
+    "pairs": 1,
+    "names": 1,
+    "source_names": 1,
+    "title_names": 1,
+    "rare": 1,
+    "expected": 1,
+    "missing": -1,
+    "rank": 1,
+    "cosine": 1,
+    "highest_cosine": 1,
+    "score": 1,
+    "lead": 1,  # of the best sentence over the next
+    "source_lead": 1,  # of the best source over the next
+    "shared": 1,
+    "words_missing": -1,  # of the question, in the sentence
+    "words_missing_near": -1,  # ... and its neighbours
+    "words_missing_source": -1,  # ... and its whole source
+    "share_missing": -1,  # ... in all sources
+    "names_missing_near": -1,
+    "names_missing_source": -1,
+    "numbers_missing_near": -1,
+    "negation": -1,  # the question denies something
+    "negation_alone": -1,  # ... and the sentence does not
+    "asks_name": 0,
+    "asks_number": 0,
+}
+SUPPORT = tuple(SIGNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +176,24 @@ def support(
         for candidate, score in zip(ranked, scores, strict=True)
         if candidate.source != best.source
     ]
-    cosine, coverage = row[RANKING.index("cosine")], row[RANKING.index("coverage")]
+    of_best = dict(zip(RANKING, row, strict=True))
     terms, names = question.unique, question.names - question.numbers
     return np.array(
         [
-            *(value for value, name in zip(row, RANKING, strict=True) if name != "cosine_gap"),
+            of_best["coverage"],
+            of_best["coverage"] + of_best["neighbour_coverage"],
+            of_best["source_coverage"],
+            rows[:, RANKING.index("coverage")].max(),
+            *(of_best[name] for name in ("pairs", "names", "source_names", "title_names", "rare")),
+            of_best["expected"],
+            of_best["missing"],
+            of_best["rank"],
+            of_best["cosine"],
+            rows[:, RANKING.index("cosine")].max(),
             scores[0],
             min(scores[0] - scores[1], 5.0) if len(scores) > 1 else 5.0,
             min(scores[0] - max(rivals), 8.0) if rivals else 8.0,
-            rows[:, RANKING.index("cosine")].max(),
-            rows[:, RANKING.index("coverage")].max(),
-            cosine * coverage,
+            of_best["shared"],
             _missing(terms, best.stems),
             _missing(terms, near),
             _missing(terms, whole),
@@ -186,7 +205,6 @@ def support(
             question.negates and not denies(best.text),
             bool(names),
             bool(question.numbers),
-            math.log1p(len(terms)),
         ],
         dtype=np.float64,
     )

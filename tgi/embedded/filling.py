@@ -23,9 +23,9 @@ _LEAD = re.compile(
 )
 _NEGATED = re.compile(r"\b(?:not|no|without|don['’]t|disable|off|exclude|never)\b", re.IGNORECASE)
 _BINDS = re.compile(
-    r"\s*(?:is|are|=|:|of|to|as|called|named|titled|should be|set to|about|for)?\s*"
-    r"(?:the |a |an )?([^\s,;.!?][^,;.!?\n]*?)(?=\s+(?:and|with|in|on|at|for|from|to|by)\s|[,;!?\n]"
-    r"|\.(?:\s|$)|$)",
+    r"\s{0,4}(?:is|are|=|:|of|to|as|called|named|titled|should be|set to|about|for)?\s{0,4}"
+    r"(?:the |a |an )?([^\s,;.!?][^,;.!?\n]{0,80}?)"
+    r"(?=\s{1,4}(?:and|with|in|on|at|for|from|to|by)\s|[,;!?\n]|\.(?:\s|$)|$)",
     re.IGNORECASE,
 )
 

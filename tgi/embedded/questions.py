@@ -86,7 +86,10 @@ class Question:
                 return _NUMBER.search(text) is not None
             case "name":
                 later = said[1:]  # the first word has its capital from its place
-                return any(word.is_name and word.stem not in self.unique for word in later)
+                return any(
+                    word.is_name and len(word.text) > 1 and word.stem not in self.unique
+                    for word in later
+                )
             case "reason":
                 return _REASON.search(text) is not None
             case "steps":

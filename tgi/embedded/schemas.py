@@ -5,21 +5,43 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import jsonschema
-from pydantic import StringConstraints, TypeAdapter, ValidationError
-from pydantic_core import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from tgi.embedded.filling import fill
+from tgi.embedded.patterns import fits
 from tgi.embedded.slots import Schema, resolve, type_of
 from tgi.embedded.values import mentions, number
 
 MAX_WINDOW_WORDS = 12  # of a stretch that is tried against a pattern
 MAX_DEPTH = 16
 _WORD = re.compile(r"\S+")
+
+
+def _check_pattern(
+    validator: Any, pattern: str, made: Any, schema: Schema
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(made, str) and not fits(pattern, made):
+        yield jsonschema.ValidationError(f"{made!r} does not match {pattern!r}")
+
+
+def _check_properties(
+    validator: Any, patterns: Mapping[str, Any], made: Any, schema: Schema
+) -> Iterator[jsonschema.ValidationError]:
+    for pattern, part in patterns.items():
+        for name, value in made.items() if isinstance(made, dict) else ():
+            if fits(pattern, name):
+                yield from validator.descend(value, part, path=name, schema_path=pattern)
+
+
+# jsonschema itself would use Python's engine, which a hostile pattern can keep busy for ever.
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]  # has no types
+    jsonschema.Draft202012Validator,
+    {"pattern": _check_pattern, "patternProperties": _check_properties},
+)
 
 
 def instance(schema: Schema, text: str) -> str:
@@ -37,7 +59,7 @@ def check(made: Any, schema: Schema) -> None:
     """Raise ValueError unless `made` fits `schema`. Nothing is fetched for a reference."""
     try:
         # Without a registry of our own, jsonschema would fetch remote references.
-        validator = jsonschema.Draft202012Validator(_spoken(schema), registry=Registry())
+        validator = _Validator(_spoken(schema), registry=Registry())
         problem = jsonschema.exceptions.best_match(validator.iter_errors(made))
     except (
         jsonschema.SchemaError,
@@ -56,18 +78,12 @@ def check(made: Any, schema: Schema) -> None:
 def matching(pattern: str, text: str) -> str:
     """Return the last, longest stretch of words in `text` that fits `pattern` as a whole.
 
-    Tried with a linear-time engine, so that no pattern can hang the server.
     Raises ValueError when nothing fits, or when the pattern needs look-around.
     """
-    try:
-        adapter = TypeAdapter(Annotated[str, StringConstraints(pattern=f"^(?:{pattern})$")])
-    except SchemaError as error:
-        raise ValueError(f"the pattern is not supported: {pattern}") from error
+    whole = f"^(?:{pattern})$"
     for stretch in _stretches(text):
-        try:
-            return adapter.validate_python(stretch)
-        except ValidationError:
-            continue
+        if fits(whole, stretch):
+            return stretch
     raise ValueError("nothing in the text fits the pattern")
 
 

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from tgi.embedded.words import listed
 
+LONGEST_ABBREVIATION = 24  # characters looked at before a stop
+
 Kind = Literal["sentence", "item", "row", "code", "heading"]
 
 _LINE = re.compile(r"[^\n]*\n?")
@@ -16,12 +18,13 @@ _HEADING = re.compile(r"[ ]{0,3}#{1,6}[ \t]+\S")
 _UNDERLINE = re.compile(r"[ ]{0,3}(=+|-{2,})[ \t]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•‣▪]|\d{1,3}[.)])[ \t]+(?=\S)")
 _ROW = re.compile(r"[ \t]*\|")
-_RULE = re.compile(r"[ \t]*(?:\|?[ \t]*:?-{3,}:?[ \t]*)+\|?[ \t]*$|[ ]{0,3}(?:[-*_][ \t]*){3,}$")
+_RULE = re.compile(r"[-|:*_ \t]+$")  # ---, * * *, |---|:-:|
 _INDENTED = re.compile(r"(?: {4}|\t)[ \t]*\S")
 
 # A stop, what may close a quotation behind it, reference marks such as [12], then white space.
+# Every repetition is bounded, so that no text takes more than linear time.
 _STOP = re.compile(
-    r"""[.!?…]+["'”’»)\]]*(?:\[\d{1,3}\])*(?=\s)|[。！？]+[”’」』）]*""",
+    r"""[.!?…]{1,6}["'”’»)\]]{0,4}(?:\[\d{1,3}\]){0,6}(?=\s)|[。！？]+[”’」』）]*""",
 )
 _LAST_WORD = re.compile(r"""[^\s("'“‘\[]+$""")
 _OPENING = re.compile(r"""\s*["'“‘«(\[]*""")
@@ -146,7 +149,7 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], stop: int) -> bo
         return not following
     if mark[0] != "." or len(mark.rstrip("\"'”’»)]")) > 1:
         return True  # "!", "?" and "..." before a capital
-    word = _LAST_WORD.search(text, start, match.start())
+    word = _LAST_WORD.search(text, max(start, match.start() - LONGEST_ABBREVIATION), match.start())
     if word is None:
         return True
     before = word.group().casefold()

@@ -22,24 +22,24 @@ LEAD = 0.15  # the opening of a text usually says what it is about
 EMBEDDED = 24  # of a long text: its beginning, then evenly spread
 
 _ASKS_TITLE = re.compile(
-    r"^\W*(?:please |now |you )?(?:write|give|suggest|create|generate|make|find|propose|choose)s?"
-    r"\b[^.\n]{0,60}\b(?:title|headline)s?\b|^\W*title:?\s*\n",
+    r"^\W{0,8}(?:please |now |you )?"
+    r"(?:write|give|suggest|create|generate|make|find|propose|choose)s?\b[^.\n]{0,60}\b(?:title|headline)s?\b|^\W{0,8}title:?\s*\n",
     re.IGNORECASE | re.MULTILINE,
 )
 _ASKS_SUMMARY = re.compile(
-    r"^\W*(?:please |now |can you |could you |you )?(?:summari[sz]es?|sum up|condense|tl;?dr)\b"
-    r"|^\W*(?:please |now |you )?(?:write|give|create|make)s?\b[^.\n]{0,60}\bsummary\b",
+    r"^\W{0,8}(?:please |now |can you |could you |you )?(?:summari[sz]es?|sum up|condense|tl;?dr)\b"
+    r"|^\W{0,8}(?:please |now |you )?(?:write|give|create|make)s?\b[^.\n]{0,60}\bsummary\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _SPEAKER = re.compile(
     r"^\W{0,2}(?:user|assistant|system|human|ai)\W{0,2}:[ \t]*", re.IGNORECASE | re.MULTILINE
 )
-_TAGGED = re.compile(r"<(\w+)>\s*(.+?)\s*</\1>", re.DOTALL)
+_TAG = re.compile(r"<(\w+)>")
 _ASKING = re.compile(
     r"^(?:hi|hello|hey|please|can you|could you|would you|tell me"
     r"|i (?:want|would like|need) to know|do you know"
-    r"|what(?:'s| is| are| was| were)|who(?:'s| is| was)|how (?:do|can|does|to)"
-    r"|where(?:'s| is)|when(?:'s| is| was)|explain|about|the|a|an|i|my)\b[\s,:]*",
+    r"|what(?:'s| is| are| was| were)|who(?:'s| is| was)"
+    r"|how (?:(?:do|can|should) (?:i|we|you)|does|to)|where(?:'s| is)|when(?:'s| is| was)|explain|about|the|a|an|i|my)\b[\s,:]*",
     re.IGNORECASE,
 )
 
@@ -119,7 +119,9 @@ async def summarise(text: str, vectors: Vectors) -> str:
 
 def _body(text: str) -> str:
     """Return what an instruction is about: tagged, behind its first line, or behind its colon."""
-    if tagged := _TAGGED.search(text):
-        return tagged.group(2)
+    if tag := _TAG.search(text):
+        end = text.find(f"</{tag.group(1)}>", tag.end())
+        if end >= 0:
+            return text[tag.end() : end].strip()
     head, _, rest = text.strip().partition("\n")
     return rest.strip() or head.partition(":")[2].strip()

@@ -23,8 +23,8 @@ _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 # In order of precedence: what an earlier pattern took, a later one leaves alone.
 _PATTERNS: tuple[tuple[MentionKind, re.Pattern[str]], ...] = (
     ("quoted", re.compile(
-        r"\"([^\"\n]+)\"|“([^”\n]+)”|«([^»\n]+)»|`([^`\n]+)`|(?<!\w)'([^'\n]+)'(?!\w)"
-        r"|(?<!\w)‘([^’\n]+)’(?!\w)")),
+        r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|`([^`\n]{1,200})`|(?<!\w)'([^'\n]{1,200})'(?!\w)"
+        r"|(?<!\w)‘([^’\n]{1,200})’(?!\w)")),
     ("email", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
     ("url", re.compile(r"\bhttps?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")),
     ("date", re.compile(
