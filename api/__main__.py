@@ -21,10 +21,15 @@ from core.errors import ParleyError
 if TYPE_CHECKING:
     from api.build import Services
 
-app = typer.Typer(help="The HTTP service.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="The HTTP service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show local variables, hence passwords
+)
 STOPPED_EARLY = 130  # as a shell reports a program that Ctrl+C ended
 TENANT = "default"  # until there are accounts
-QUESTION = "What is this about?"
+QUESTION = "What is Parley?"
 
 
 @app.command()

@@ -66,7 +66,7 @@ def _nowhere(type_: EventType, data: dict[str, object]) -> None:
 
 
 studio = Studio()
-graph = chat.build(studio.wrap).compile(name="chat")
+graph = chat.build(studio.wrap, context_schema=None).compile(name="chat")
 
 
 @asynccontextmanager

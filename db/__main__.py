@@ -18,7 +18,12 @@ from core.settings import read as read_settings
 from db.connect import addresses
 from db.migrate import SQL, migrate, verify
 
-app = typer.Typer(help="The database.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="The database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show local variables, hence passwords
+)
 
 
 @app.command("migrate")

@@ -2,7 +2,7 @@
 -- Takes the thread's next sequence number, stores the user's message and the run, all or nothing.
 with thread as (
     update threads set last_seq = last_seq + 1, updated_at = now()
-     where thread_id = %(thread_id)s
+     where thread_id = %(thread_id)s and user_id = %(user_id)s
     returning last_seq
 ), run as (
     insert into runs (tenant_id, run_id, thread_id, user_id, status, input, lease_owner, lease_expires_at)

@@ -11,7 +11,11 @@ from embeddings import graph
 from embeddings.minilm import GRAPH
 from embeddings.weights import locate
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they show local variables, hence passwords
+)
 
 
 @app.callback()

@@ -52,6 +52,8 @@ class MiniLM:
         """
         folder = locate(package)
         try:
+            # On Linux too it reports to its makers at the first import, unless told not to.
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             import onnxruntime  # half of the start-up time: only who loads pays
             from tokenizers import Tokenizer
 

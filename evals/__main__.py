@@ -16,7 +16,7 @@ from evals.bench import turn as bench_turn
 
 app = typer.Typer(
     add_completion=False,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # they show local variables
     help="Evaluations and benchmarks.",
     no_args_is_help=True,
 )

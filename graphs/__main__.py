@@ -11,7 +11,7 @@ from graphs import draw as drawing
 
 app = typer.Typer(
     add_completion=False,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # they show local variables
     help="The state machines of Parley.",
     no_args_is_help=True,
 )

@@ -42,10 +42,13 @@ ASK_BACK = frozenset({Intent.CLARIFY, Intent.HANDOFF})
 
 
 def build(
-    wrap: Callable[[str, Node], Node] = staged,
+    wrap: Callable[[str, Node], Node] = staged, context_schema: type[Context] | None = Context
 ) -> StateGraph[TurnState, Context, TurnState, TurnState]:
-    """Return the graph of a turn, not yet compiled; `wrap` is put around each node."""
-    graph = StateGraph(TurnState, context_schema=Context)
+    """Return the graph of a turn, not yet compiled.
+
+    wrap: put around each node. context_schema: None where the caller cannot pass a Context.
+    """
+    graph = StateGraph(TurnState, context_schema=context_schema)
     for name, node in NODES.items():
         graph.add_node(name, wrap(name, node))
     graph.add_edge(START, "screen")

@@ -26,7 +26,7 @@ import asyncio, os
 from tgi.spawn import child
 
 async def main():
-    async with child({SCRIPTED!r}) as url:
+    async with child({SCRIPTED!r}) as (url, _):
         print(url, flush=True)
         await asyncio.Event().wait()
 
@@ -38,7 +38,7 @@ async def test_the_child_serves_and_ends() -> None:
     """The child answers while the context is open; afterwards it is gone."""
     me = psutil.Process()
     before = set(me.children())
-    async with child(SCRIPTED) as url, httpx.AsyncClient(base_url=url) as client:
+    async with child(SCRIPTED) as (url, _), httpx.AsyncClient(base_url=url) as client:
         (process,) = set(me.children()) - before
         assert (await client.get("/info")).json()["model_id"] == "parley-extractive"
     assert not process.is_running()
@@ -61,7 +61,7 @@ async def test_the_child_ends_with_a_killed_parent() -> None:
 
 
 async def test_a_child_that_does_not_start(tmp_path: Path) -> None:
-    """ModelUnavailable shows the last lines that the child wrote, which the log keeps too."""
+    """ModelUnavailable shows the last line that the child wrote; the log keeps all."""
     log = tmp_path / "logs" / "model.log"
     code = "import sys; sys.exit('first\\nno such weights')"
     with pytest.raises(ModelUnavailable, match="no such weights"):
@@ -86,6 +86,22 @@ async def test_the_real_thing() -> None:
         question = {"messages": [{"role": "user", "content": "Hello"}]}
         answer = (await client.post("/v1/chat/completions", json=question)).json()
         assert answer["choices"][0]["message"]["content"]
+
+
+async def test_a_server_that_dies_is_started_again() -> None:
+    """After kill -9 of the server it answers again, at the same address."""
+    me = psutil.Process()
+    before = set(me.children())
+    transport = httpx.AsyncHTTPTransport(retries=12)  # it listens again once the model is loaded
+    async with (
+        embedded_server() as url,
+        httpx.AsyncClient(base_url=url, timeout=60, transport=transport) as client,
+    ):
+        (process,) = set(me.children()) - before
+        process.kill()
+        await asyncio.to_thread(process.wait, 60)
+        assert (await client.get("/info")).json()["model_id"] == "parley-extractive"
+    assert set(me.children()) == before
 
 
 async def test_the_command_says_why_it_cannot_start() -> None:
