@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import gzip
-import hashlib
 import json
 import math
 from collections import Counter
@@ -32,6 +31,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
 from embeddings.minilm import MiniLM
+from evals.split import digest, in_first_half
 from evals.spread import share
 from tgi.embedded import features, parameters
 from tgi.embedded.evidence import EMBEDDED
@@ -266,19 +266,9 @@ def named(names: Sequence[str], weights: Array) -> dict[str, float]:
     return {name: round(float(weight), 5) for name, weight in zip(names, weights, strict=True)}
 
 
-def in_first_half(article: str) -> bool:
-    """Return whether to fit on an article: by hash, so that it never changes."""
-    return digest(article)[0] < 128
-
-
 def counted(cases: Sequence[Case]) -> dict[str, int]:
     """Return how many cases of each set and kind there are."""
     return dict(Counter(f"{case.data} {case.kind}" for case in cases))
-
-
-def digest(text: str) -> bytes:
-    """Return bytes that depend on `text` alone."""
-    return hashlib.sha256(text.encode()).digest()
 
 
 async def gather(folders: Sequence[Path], embedder: MiniLM) -> list[Case]:

@@ -15,7 +15,9 @@ SAMPLE = 200
 
 
 def reply(text: str, *, cited: tuple[str, ...] = (), abstained: bool = False) -> Reply:
-    question = Question("q", "Who?", "Nikola_Tesla#3", ("the Serbian Orthodox Church", "1856"))
+    question = Question(
+        "q", "Who?", "Nikola_Tesla#3", "Nikola Tesla", ("the Serbian Orthodox Church", "1856")
+    )
     return Reply(question, text, cited, cited, abstained, 0.1)
 
 
