@@ -1,4 +1,4 @@
-"""Which half of a set was fitted on, and which is only reported on: by hash, so it never changes."""
+"""Which half of a set is fitted on and which only reported on: by hash, so it never changes."""
 
 from __future__ import annotations
 
