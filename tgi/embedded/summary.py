@@ -39,7 +39,8 @@ _ASKING = re.compile(
     r"^(?:hi|hello|hey|please|can you|could you|would you|tell me"
     r"|i (?:want|would like|need) to know|do you know"
     r"|what(?:'s| is| are| was| were)|who(?:'s| is| was)"
-    r"|how (?:(?:do|can|should) (?:i|we|you)|does|to)|where(?:'s| is)|when(?:'s| is| was)|explain|about|the|a|an|i|my)\b[\s,:]*",
+    r"|how (?:(?:do|can|should) (?:i|we|you)|does|to)"
+    r"|where(?:'s| is)|when(?:'s| is| was)|explain|about|the|a|an|i|my)\b[\s,:]*",
     re.IGNORECASE,
 )
 
