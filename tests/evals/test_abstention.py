@@ -21,7 +21,9 @@ def test_the_row_that_is_right_gets_the_largest_share() -> None:
         rows = random.normal(size=(5, 3))
         groups.append((rows, np.arange(5) == int(np.argmax(rows[:, 1]))))
     weights = choose(groups)
-    assert all(int(np.argmax(rows @ weights)) == int(np.argmax(right)) for rows, right in groups)
+    hits = [int(np.argmax(rows @ weights)) == int(np.argmax(right)) for rows, right in groups]
+    assert sum(hits) >= 0.95 * len(groups)  # near ties may go either way
+    assert weights[1] > 10 * max(abs(weights[0]), abs(weights[2]))
 
 
 def test_evidence_never_counts_the_wrong_way() -> None:
