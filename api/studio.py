@@ -7,6 +7,7 @@ Give it `{"text": "your question"}`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -71,7 +72,7 @@ graph = chat.build(studio.wrap, context_schema=None).compile(name="chat")
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-    settings = read()
+    settings = await asyncio.to_thread(read)
     async with build(settings) as services:
         studio.services = services.runner.services
         studio.limits = limits(settings)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.turn import Citation, Passage
 
-_MARKER = re.compile(r"\[(\d{1,3})\]")
-_STRAY = re.compile(r"[ \t]*\[(\d{1,3})\]")
+# A marker with the blanks before it; what stands in backticks is code, where [1] is an index.
+_MARKER = re.compile(r"`[^`\n]*`|[ \t]*\[(\d{1,3})\]")
+_FENCE = "```"
 # A sentence has ended when something other than a marker follows it; a line has when one begins.
 _BORDER = re.compile(
     r"""(?<=[.!?…])["'”’)\]]*(?:[ \t]*\[\d{1,3}\])*\s+(?=[^\s\[])|\n+(?=[^\s\[])"""
@@ -22,19 +24,28 @@ _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 QUOTE_CHARACTERS = 240
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the answer that may leave."""
+
+    text: str
+    markers: tuple[int, ...]  # of the sources it cites, in order
+
+
 class AnswerGate:
     """Feed it chunks; it says what may leave now, and keeps count of what has left."""
 
     def __init__(self, passages: Sequence[Passage], *, must_cite: bool) -> None:
         self._passages = passages
-        self._held: list[str] = []  # whole sentences that wait for the first citation
+        self._held: list[Stretch] = []  # whole sentences that wait for the first citation
         self._tail = ""  # the unfinished sentence
+        self._in_code = False  # between two fences
         self._cited = not must_cite
         self._seen: set[int] = set()
         self.released = ""
         self.citations: list[Citation] = []
 
-    def feed(self, chunk: str) -> list[str]:
+    def feed(self, chunk: str) -> list[Stretch]:
         """Take a chunk of the stream; return the stretches that may leave, in order."""
         self._tail += chunk
         if _KEY_BEGIN in self._tail and _KEY_END not in self._tail:
@@ -46,37 +57,50 @@ class AnswerGate:
         self._tail = self._tail[start:]
         return self._sentences(done)
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[Stretch]:
         """Return what is left at the end of the stream; without any citation, nothing."""
         last, self._tail = self._tail, ""
         return self._sentences([last] if last.strip() else [])
 
-    def release(self, stretch: str) -> list[Citation]:
-        """Count `stretch` as released; return the citations that appear for the first time."""
-        self.released += stretch
+    def release(self, stretch: Stretch, text: str) -> list[Citation]:
+        """Count `stretch` as released, as `text`; return the citations that are new with it."""
+        self.released += text
         new = []
-        for marker in self._valid(stretch):
+        for marker in stretch.markers:
             if marker not in self._seen:
                 self._seen.add(marker)
                 new.append(cite(marker, self._passages[marker - 1]))
         self.citations += new
         return new
 
-    def _sentences(self, sentences: list[str]) -> list[str]:
-        cleaned = [_STRAY.sub(self._keep, sentence) for sentence in sentences]
-        self._held += [sentence for sentence in cleaned if sentence]
-        self._cited = self._cited or any(self._valid(sentence) for sentence in self._held)
+    def _sentences(self, sentences: list[str]) -> list[Stretch]:
+        cleaned = [self._clean(sentence) for sentence in sentences]
+        self._held += [stretch for stretch in cleaned if stretch.text]
+        self._cited = self._cited or any(stretch.markers for stretch in self._held)
         if not self._cited:
             return []
         ready, self._held = self._held, []
         return ready
 
-    def _valid(self, text: str) -> list[int]:
-        markers = [int(number) for number in _MARKER.findall(text)]
-        return [marker for marker in markers if 1 <= marker <= len(self._passages)]
+    def _clean(self, sentence: str) -> Stretch:
+        """Return a sentence with its markers, without those that name no source."""
+        markers: list[int] = []
 
-    def _keep(self, match: re.Match[str]) -> str:
-        return match.group() if self._valid(match.group()) else ""
+        def keep(match: re.Match[str]) -> str:
+            if match.group(1) is None:
+                return match.group()
+            marker = int(match.group(1))
+            if not 1 <= marker <= len(self._passages):
+                return ""
+            markers.append(marker)
+            return match.group()
+
+        parts = sentence.split(_FENCE)
+        for place, part in enumerate(parts):
+            self._in_code ^= place > 0
+            if not self._in_code:
+                parts[place] = _MARKER.sub(keep, part)
+        return Stretch(_FENCE.join(parts), tuple(markers))
 
 
 def cite(marker: int, passage: Passage) -> Citation:

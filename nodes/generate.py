@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from core.errors import StreamCut
 from core.turn import Intent, PromptRecord, TurnState, Usage
 from nodes.context import Context
-from nodes.gate import AnswerGate
+from nodes.gate import AnswerGate, Stretch
 from safety import credentials
 
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
@@ -91,17 +91,17 @@ def parameters(state: TurnState, context: Context) -> dict[str, Any]:
 
 
 async def _release(
-    context: Context, gate: AnswerGate, stretches: list[str], rules: str
+    context: Context, gate: AnswerGate, stretches: list[Stretch], rules: str
 ) -> str | None:
     """Let stretches of the answer leave, each checked; return the refusal that blocks one.
 
     rules: our part of the prompt, which the answer must not give away.
     """
     for stretch in stretches:
-        verdict = await context.services.guard.check_output(stretch, protected=rules)
+        verdict = await context.services.guard.check_output(stretch.text, protected=rules)
         if verdict.refusal is not None:
             return verdict.refusal
-        citations = gate.release(verdict.text)
+        citations = gate.release(stretch, verdict.text)
         context.emit("token", {"text": verdict.text})
         for citation in citations:
             context.emit("citation", dict(citation))

@@ -68,7 +68,7 @@ async def child(
     command: Sequence[str], *, log: Path | None = None
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """Run a server that announces its URL on stdout and ends when its stdin is closed."""
-    with _open(log) as output:
+    with await asyncio.to_thread(_open, log) as output:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=_ROOT,  # the project is not installed: it is found where it lies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.gate import AnswerGate
+from nodes.gate import AnswerGate, Stretch
 from tests.nodes.passages import passage
 
 SOURCES = [passage(1), passage(2)]
@@ -29,13 +29,17 @@ PIECES = st.sampled_from(
 )
 
 
+def texts(stretches: list[Stretch]) -> list[str]:
+    return [stretch.text for stretch in stretches]
+
+
 def run(chunks: list[str], *, must_cite: bool = True) -> AnswerGate:
     gate = AnswerGate(SOURCES, must_cite=must_cite)
     for chunk in chunks:
         for stretch in gate.feed(chunk):
-            gate.release(stretch)
+            gate.release(stretch, stretch.text)
     for stretch in gate.finish():
-        gate.release(stretch)
+        gate.release(stretch, stretch.text)
     return gate
 
 
@@ -43,7 +47,7 @@ def test_nothing_leaves_before_the_first_citation() -> None:
     """A sentence without a source waits until one has come."""
     gate = AnswerGate(SOURCES, must_cite=True)
     assert gate.feed("I believe so. It is hot. ") == []
-    assert gate.feed("Water boils at 100 degrees [1]. And ") == [
+    assert texts(gate.feed("Water boils at 100 degrees [1]. And ")) == [
         "I believe so. ",
         "It is hot. ",
         "Water boils at 100 degrees [1]. ",
@@ -73,7 +77,16 @@ def test_a_marker_behind_the_full_stop_belongs_to_its_sentence() -> None:
     """ "It boils. [1] Next" is cut behind the marker."""
     gate = AnswerGate(SOURCES, must_cite=True)
     assert gate.feed("It boils. ") == []
-    assert gate.feed("[1] Next") == ["It boils. [1] "]
+    assert texts(gate.feed("[1] Next")) == ["It boils. [1] "]
+
+
+def test_an_index_in_code_is_no_citation() -> None:
+    """What stands in backticks or between fences is left as it is and supports nothing."""
+    code = "Take `argv[1]`:\n```python\nx[0] = y[1]\nz = x[9]\n```\n"
+    assert run([code]).released == ""
+    answer = run([code + "Done [2] `a[7]`."])
+    assert answer.released == code + "Done [2] `a[7]`."
+    assert [citation["marker"] for citation in answer.citations] == [2]
 
 
 def test_each_source_is_cited_once_with_its_passage() -> None:
@@ -88,7 +101,7 @@ def test_a_key_block_is_judged_whole() -> None:
     gate = AnswerGate(SOURCES, must_cite=False)
     assert gate.feed("Here:\n-----BEGIN PRIVATE KEY-----\nabc\ndef\n") == []
     out = gate.feed("-----END PRIVATE KEY-----\nDone") + gate.finish()
-    assert "".join(out).count("-----BEGIN") == 1
+    assert "".join(texts(out)).count("-----BEGIN") == 1
 
 
 @given(st.lists(PIECES, max_size=40), st.data())
