@@ -43,10 +43,9 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # The tool reports its use, asks for newer versions of itself and sends traces unless told not to.
-# Starting up blocks the event loop, which it would not allow.
 studio: $(VENV)/.dev
 	@LANGSMITH_TRACING=false LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=1 \
-	    $(BIN)/python -m langgraph_cli dev --no-browser --no-reload --allow-blocking $(ARGS)
+	    $(BIN)/python -m langgraph_cli dev --no-browser --no-reload $(ARGS)
 
 # What is locked stays as it is where it still fits; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev

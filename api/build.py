@@ -66,6 +66,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         tracer, database, model_url, embedder, intents, guard = await asyncio.gather(
             tracer_soon, database_soon, model_url_soon, embedder_soon, intents_soon, guard_soon
         )
+        prompts, replies = await asyncio.to_thread(lambda: (Prompts.load(), Replies.load()))
         search = Search(embedder, candidates=settings.knowledge.candidates)
         async with (
             chat_model(settings.model, url=model_url) as model,
@@ -77,8 +78,8 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                     model=model,
                     guard=guard,
                     intents=intents,
-                    prompts=Prompts.load(),
-                    replies=Replies.load(),
+                    prompts=prompts,
+                    replies=replies,
                 ),
                 limits(settings),
                 pace(settings),

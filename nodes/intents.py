@@ -7,6 +7,7 @@ on CLINC150 with far less work than a fine-tuned model.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class Intents:
         """
         from sklearn.linear_model import LogisticRegression  # its import costs a second
 
-        examples = read_examples(path)
+        examples = await asyncio.to_thread(read_examples, path)
         labels = list(examples)
         texts = [text for sentences in examples.values() for text in sentences]
         targets = [label for label, sentences in examples.items() for _ in sentences]
