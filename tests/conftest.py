@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,6 +20,10 @@ from db.pool import Database
 from embeddings.minilm import MiniLM
 
 T = TypeVar("T")
+
+# A shell ignores Ctrl-C for what it starts in the background, and processes pass that on to
+# theirs: those that a test interrupts would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "template"
 # Tests of others need no database that survives a power cut; the launcher's own tests do not
