@@ -1,10 +1,9 @@
 """One turn of the conversation.
 
-START → screen ─┬→ recall → classify ─┬→ retrieve → generate ─┐
-                │                     ├──────────→ generate ──┤
-                │                     └→ clarify ─────────────┤
-                └→ refuse ────────────────────────────────────┴→ remember → END
-                                          (generate → verify → remember)
+START → screen ─┬→ recall → classify ─┬→ retrieve ─┐
+                │                     ├────────────┴→ generate → verify ─┐
+                │                     └→ clarify ────────────────────────┤
+                └→ refuse ───────────────────────────────────────────────┴→ remember → END
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from core.events import Event
 from db.pool import Database
 from evals.bench import edges
 from graphs.runner import Pace, Runner, StartedRun
-from nodes.context import Limits, Services
+from nodes.context import Services
 from nodes.prompts import Prompts
 from nodes.replies import Replies
 
@@ -90,8 +90,3 @@ async def events(runner: Runner, run: StartedRun, after: int = 0) -> list[Event]
             tenant_id=TENANT, thread_id=run.thread_id, run_id=run.run_id, after=after
         )
     ]
-
-
-def limits() -> Limits:
-    """Return the usual limits."""
-    return Limits()
