@@ -167,8 +167,6 @@ async def start_run(
     text = accept(body.input, what="input")
     if wait and body.stream:
         raise InvalidInput("Choose one of `stream` and `wait`.", param="wait")
-    async with services.database.transaction(caller.tenant_id) as conn:
-        await owned(conn, caller, thread_id)
     started = await services.runner.start(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,

@@ -19,7 +19,7 @@ from api.dialects.completions import ChatRequest, check, converse, sampling
 from api.dialects.examples import answers
 from api.dialects.outcome import Outcome, await_outcome
 from api.errors import openai_body
-from api.ids import canonical, owned
+from api.ids import canonical
 from api.state import ServicesDep, StreamsDep
 from core.errors import ModelNotFound, ParleyError, ServerStopping, StreamCut, ThreadNotFound
 from core.events import Event
@@ -69,9 +69,7 @@ async def complete_chat(
     said = converse(body.messages)
     wanted = sampling(body)
     if body.thread_id is not None:
-        thread_id = canonical(body.thread_id, ThreadNotFound)
-        async with services.database.transaction(caller.tenant_id) as conn:
-            await owned(conn, caller, thread_id)
+        canonical(body.thread_id, ThreadNotFound)
     record = await services.model.info()
     run = await services.runner.start(
         tenant_id=caller.tenant_id,

@@ -320,3 +320,5 @@ async def test_ids_of_others_name_nothing(database: Database) -> None:
             await begin(runner, "Hi", "not-an-id")
         with pytest.raises(ThreadNotFound):
             await runner.start(tenant_id="other", user_id="x", thread_id=run.thread_id, text="Hi")
+        with pytest.raises(ThreadNotFound):
+            await runner.start(tenant_id=TENANT, user_id="x", thread_id=run.thread_id, text="Hi")
