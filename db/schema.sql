@@ -27,6 +27,10 @@ begin
 end
 $$;
 
+CREATE FUNCTION parley.readable(owners text[], groups text[], reader text, member_of text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((reader IS NULL) OR ((owners = '{}'::text[]) AND (groups = '{}'::text[])) OR (reader = ANY (owners)) OR (groups && member_of));
+
 CREATE FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) RETURNS TABLE(run_id uuid, lease_token bigint, cancel_requested boolean)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'parley', 'pg_temp'
@@ -75,11 +79,21 @@ CREATE TABLE parley.chunks (
     section text DEFAULT ''::text NOT NULL,
     page integer,
     tokens integer NOT NULL,
-    embedding public.halfvec(384) NOT NULL
+    embedding public.halfvec(384) NOT NULL,
+    digest bytea,
+    late bytea
 )
 PARTITION BY HASH (tenant_id);
+ALTER TABLE ONLY parley.chunks ALTER COLUMN late SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.chunks FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE parley.document_versions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE parley.documents (
     tenant_id text NOT NULL,
@@ -97,7 +111,12 @@ CREATE TABLE parley.documents (
     words bigint DEFAULT 0 NOT NULL,
     bytes bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    owners text[] DEFAULT '{}'::text[] NOT NULL,
+    groups text[] DEFAULT '{}'::text[] NOT NULL,
+    labels text[] DEFAULT '{}'::text[] NOT NULL,
+    modified_at timestamp with time zone,
+    version bigint DEFAULT nextval('parley.document_versions'::regclass) NOT NULL
 );
 
 ALTER TABLE ONLY parley.documents FORCE ROW LEVEL SECURITY;
@@ -244,6 +263,8 @@ ALTER TABLE ONLY parley.turns
 
 CREATE INDEX chunks_by_meaning ON ONLY parley.chunks USING hnsw (embedding public.halfvec_ip_ops) WITH (m='16', ef_construction='200');
 
+CREATE INDEX documents_by_label ON parley.documents USING gin (labels);
+
 CREATE INDEX keywords_by_document ON parley.keywords USING btree (tenant_id, document_id);
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
@@ -325,6 +346,8 @@ GRANT ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double pr
 GRANT USAGE ON SEQUENCE parley.chunk_ids TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.chunks TO parley_app;
+
+GRANT USAGE ON SEQUENCE parley.document_versions TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.documents TO parley_app;
 
