@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import unicodedata
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Part:
     section: str = ""  # headings above it, joined with " > "; "" when there are none
     page: int | None = None  # 1-based
     records: bool = False  # its paragraphs are rows of a table: complete, so never repeated
+    table: bool = False  # all of one table, a row a paragraph: one chunk, where it is small enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Document:
     fragment: str = ""  # its id inside a file of many documents
     author: str | None = None
     language: str | None = None  # as the document itself says, such as "en" or "de-CH"
+    created: datetime.datetime | None = None  # as the document itself says; with a time zone
+    modified: datetime.datetime | None = None  # likewise; the file's own time is not used
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,4 +110,9 @@ def _content(frame: dict[str, Any]) -> Document | DocumentError:
         return ERRORS[frame["error"]](frame["message"])
     document = frame["document"]
     parts = tuple(Part(**part) for part in document.pop("parts"))
-    return Document(parts=parts, **document)
+    dates = {key: _date(document.pop(key)) for key in ("created", "modified")}
+    return Document(parts=parts, **dates, **document)
+
+
+def _date(written: str | None) -> datetime | None:
+    return None if written is None else datetime.fromisoformat(written)
