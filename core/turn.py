@@ -8,7 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from typing_extensions import TypedDict  # pydantic, hence Studio, refuses typing's before 3.12
+from typing_extensions import (
+    NotRequired,
+    TypedDict,
+)  # pydantic, hence Studio, refuses typing's before 3.12
 
 
 class Intent(StrEnum):
@@ -25,8 +28,18 @@ class Intent(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+class Part(TypedDict):
+    """One chunk of a passage that was put together from neighbours."""
+
+    chunk_id: int
+    ordinal: int
+    page: int | None
+    start: int  # its place in the passage's text, in characters; what two chunks share is in both
+    end: int
+
+
 class Passage(TypedDict):
-    """A chunk of a document that a search found."""
+    """A chunk of a document that a search found, or several that stand side by side there."""
 
     chunk_id: int
     document_id: str
@@ -39,6 +52,8 @@ class Passage(TypedDict):
     tokens: int
     score: float  # fused, in [0, 1], best first
     scores: dict[str, float]  # by retriever: "vector" is a cosine, "keyword" a BM25 score
+    modified_at: NotRequired[str | None]  # of the document, ISO 8601
+    parts: NotRequired[list[Part]]  # in reading order, when there are several chunks
 
 
 class Citation(TypedDict):
@@ -102,10 +117,12 @@ class TurnState(TypedDict, total=False):
     intent_confidence: float  # in [0, 1]
     query: str  # standalone, what retrieval searches for
     passages: list[Passage]  # as numbered in the prompt: passages[0] is [1]
+    retrieval: dict[str, Any]  # for the turn log: queries, rounds, scores, what was assembled
     prompt: PromptRecord | None  # None when no model was asked
     raw_answer: str  # what the model wrote
     answer: str  # what the user got
     citations: list[Citation]
+    support: list[dict[str, Any]]  # each checked sentence of the answer: verdict and why
     abstained: bool  # the answer is "I don't know"
     finish_reason: str  # stop | length | content_filter
     model: ModelRecord | None

@@ -214,7 +214,9 @@ CREATE TABLE parley.turns (
     first_token_ms real,
     total_ms real NOT NULL,
     outcome text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retrieval jsonb DEFAULT '{}'::jsonb NOT NULL,
+    support jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 
 ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;

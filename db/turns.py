@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from core.turn import ModelRecord, Usage
 from db.sql import load
 
 SQL = load(__file__)
-_JSON = ("prompt", "passages", "model", "usage", "stages")
+_JSON = ("prompt", "passages", "retrieval", "support", "model", "usage", "stages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class TurnLog:
     first_token_ms: float | None
     total_ms: float
     outcome: str  # answered | abstained | refused | failed | cancelled
+    retrieval: dict[str, Any] = field(default_factory=dict)  # queries, rounds, assembly
+    support: list[dict[str, Any]] = field(default_factory=list)  # each sentence that was checked
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 

@@ -76,6 +76,8 @@ def turn_log(
         first_token_ms=state.get("first_token_ms"),
         total_ms=total_ms,
         outcome=verdict(state, outcome),
+        retrieval=state.get("retrieval", {}),
+        support=state.get("support", []),
     )
 
 
