@@ -110,8 +110,8 @@ def _content(frame: dict[str, Any]) -> Document | DocumentError:
         return ERRORS[frame["error"]](frame["message"])
     document = frame["document"]
     parts = tuple(Part(**part) for part in document.pop("parts"))
-    dates = {key: _date(document.pop(key)) for key in ("created", "modified")}
-    return Document(parts=parts, **dates, **document)
+    created, modified = _date(document.pop("created")), _date(document.pop("modified"))
+    return Document(parts=parts, created=created, modified=modified, **document)
 
 
 def _date(written: str | None) -> datetime | None:
