@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import docs, errors, health
+from api import docs, errors, health, metrics
 from api.build import Services, build
 from api.dialects import native, openai
 from api.edge import Edge
@@ -51,6 +51,7 @@ def create_app(made_of: Settings | Services) -> FastAPI:
     app.state.streams = streams
     errors.install(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(docs.router)
     app.include_router(native.router)
     app.include_router(openai.router)

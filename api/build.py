@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from api.version import VERSION
 from core import langfuse
+from core.metrics import Metrics
 from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
 from core.telemetry import Tracer
 from db.connect import connect
@@ -49,6 +50,7 @@ class Services:
     guard: Guard
     tracer: Tracer
     runner: Runner
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -67,6 +69,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             tracer_soon, database_soon, model_url_soon, embedder_soon, intents_soon, guard_soon
         )
         prompts, replies = await asyncio.to_thread(lambda: (Prompts.load(), Replies.load()))
+        metrics = Metrics()
         search = Search(embedder, candidates=settings.knowledge.candidates)
         async with (
             chat_model(settings.model, url=model_url) as model,
@@ -80,6 +83,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                     intents=intents,
                     prompts=prompts,
                     replies=replies,
+                    metrics=metrics,
                 ),
                 limits(settings),
                 pace(settings),
@@ -95,6 +99,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                 guard=guard,
                 tracer=tracer,
                 runner=runner,
+                metrics=metrics,
             )
 
 

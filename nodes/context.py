@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.events import Emit
+from core.metrics import Metrics
 from db.pool import Database
 from embeddings.base import Embedder
 from knowledge.search import Search
@@ -28,6 +29,7 @@ class Services:
     intents: Intents
     prompts: Prompts
     replies: Replies
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.build import Services
+from core.metrics import Metrics
 from core.settings import Settings
 from core.telemetry import NullTracer
 from db.pool import Database
@@ -61,6 +62,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
     guard: Any = edges.ScriptedGuard()
     intents: Any = edges.ScriptedIntents()
     tracer = NullTracer()
+    metrics = Metrics()
     async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
         services = turn.Services(
             database=database,
@@ -71,6 +73,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
             intents=intents,
             prompts=Prompts.load(),
             replies=Replies.load(),
+            metrics=metrics,
         )
         async with Runner(services, turn.Limits(), Pace(), tracer) as runner:
             yield create_app(
@@ -83,6 +86,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
                     guard=guard,
                     tracer=tracer,
                     runner=runner,
+                    metrics=metrics,
                 )
             )
 

@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from core.events import Event
+from core.metrics import Metrics
 from db.pool import Database
 from evals.bench import edges
 from graphs.runner import Pace, Runner, StartedRun
@@ -73,6 +74,7 @@ def services(database: Database, model: edges.ScriptedModel | None = None) -> Se
         "model": model or edges.ScriptedModel(),
         "guard": edges.ScriptedGuard(),
         "intents": edges.ScriptedIntents(),
+        "metrics": Metrics(),
     }
     return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
 
