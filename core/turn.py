@@ -6,12 +6,9 @@ Everything here is plain, serialisable data, because the state is checkpointed.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from typing_extensions import (
-    NotRequired,
-    TypedDict,
-)  # pydantic, hence Studio, refuses typing's before 3.12
+from typing_extensions import TypedDict  # pydantic, hence Studio, refuses typing's before 3.12
 
 
 class Intent(StrEnum):
