@@ -35,6 +35,7 @@ ParleyError
     │   ├── RoleTooPowerful
     │   └── SchemaOutdated
     ├── EmbeddingUnavailable
+    ├── VectorEngineUnavailable
     ├── ModelError
     │   ├── ModelUnavailable
     │   ├── ModelOverloaded
@@ -275,6 +276,12 @@ class EmbeddingUnavailable(OperatorError):
     """The embedding model could not be loaded."""
 
     code = "embedding_unavailable"
+
+
+class VectorEngineUnavailable(OperatorError):
+    """The vector engine does not answer."""
+
+    code = "vector_engine_unavailable"
 
 
 class ModelError(OperatorError):

@@ -63,6 +63,10 @@ class KnowledgeSettings(BaseSettings):
     passages: int = Field(5, ge=1, le=20, description="Passages put into the prompt.")
     candidates: int = Field(100, ge=10, description="Candidates per retriever before fusion.")
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: all cores.")
+    qdrant_url: str | None = Field(
+        None, description="Qdrant server to search vectors in. Empty: Postgres alone."
+    )
+    qdrant_api_key: SecretStr | None = Field(None, description="Key for Qdrant, if it asks.")
 
 
 class ApiSettings(BaseSettings):

@@ -11,6 +11,20 @@ CREATE EXTENSION vector WITH SCHEMA public;
 
 CREATE SCHEMA parley;
 
+CREATE FUNCTION parley.note_for_engines() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+begin
+    insert into engine_changes (tenant_id, engine, document_id)
+    select c.tenant_id, c.engine, coalesce(new.document_id, old.document_id)
+      from engine_copies c
+     where c.tenant_id = coalesce(new.tenant_id, old.tenant_id)
+    on conflict (tenant_id, engine, document_id) do update set change_id = excluded.change_id;
+    return null;
+end
+$$;
+
 CREATE FUNCTION parley.protect(target regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'parley', 'pg_temp'
@@ -120,6 +134,30 @@ CREATE TABLE parley.documents (
 );
 
 ALTER TABLE ONLY parley.documents FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE parley.engine_change_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE parley.engine_changes (
+    tenant_id text NOT NULL,
+    engine text NOT NULL,
+    document_id uuid NOT NULL,
+    change_id bigint DEFAULT nextval('parley.engine_change_ids'::regclass) NOT NULL
+);
+
+ALTER TABLE ONLY parley.engine_changes FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.engine_copies (
+    tenant_id text NOT NULL,
+    engine text NOT NULL,
+    noted boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE ONLY parley.engine_copies FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE parley.keywords (
     tenant_id text NOT NULL,
@@ -233,6 +271,12 @@ ALTER TABLE ONLY parley.documents
 ALTER TABLE ONLY parley.documents
     ADD CONSTRAINT documents_tenant_id_uri_key UNIQUE (tenant_id, uri);
 
+ALTER TABLE ONLY parley.engine_changes
+    ADD CONSTRAINT engine_changes_pkey PRIMARY KEY (tenant_id, engine, document_id);
+
+ALTER TABLE ONLY parley.engine_copies
+    ADD CONSTRAINT engine_copies_pkey PRIMARY KEY (tenant_id, engine);
+
 ALTER TABLE ONLY parley.keywords
     ADD CONSTRAINT keywords_pkey PRIMARY KEY (tenant_id, lexeme, document_id);
 
@@ -267,6 +311,8 @@ CREATE INDEX chunks_by_meaning ON ONLY parley.chunks USING hnsw (embedding publi
 
 CREATE INDEX documents_by_label ON parley.documents USING gin (labels);
 
+CREATE INDEX engine_changes_in_order ON parley.engine_changes USING btree (tenant_id, engine, change_id);
+
 CREATE INDEX keywords_by_document ON parley.keywords USING btree (tenant_id, document_id);
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
@@ -279,8 +325,15 @@ CREATE UNIQUE INDEX runs_one_active ON parley.runs USING btree (thread_id) WHERE
 
 CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated_at DESC, thread_id);
 
+CREATE TRIGGER documents_change AFTER UPDATE ON parley.documents FOR EACH ROW WHEN ((old.version IS DISTINCT FROM new.version)) EXECUTE FUNCTION parley.note_for_engines();
+
+CREATE TRIGGER documents_come_and_go AFTER INSERT OR DELETE ON parley.documents FOR EACH ROW EXECUTE FUNCTION parley.note_for_engines();
+
 ALTER TABLE parley.chunks
     ADD CONSTRAINT chunks_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.engine_changes
+    ADD CONSTRAINT engine_changes_tenant_id_engine_fkey FOREIGN KEY (tenant_id, engine) REFERENCES parley.engine_copies(tenant_id, engine) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.keywords
     ADD CONSTRAINT keywords_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
@@ -304,6 +357,10 @@ ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.engine_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.engine_copies ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.keywords ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.messages ENABLE ROW LEVEL SECURITY;
@@ -317,6 +374,10 @@ CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (tr
 CREATE POLICY tenant ON parley.chunks USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.documents USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.engine_changes USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.engine_copies USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.keywords USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -337,6 +398,8 @@ ALTER TABLE parley.turns ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA parley TO parley_app;
 GRANT USAGE ON SCHEMA parley TO parley_sweeper;
 
+REVOKE ALL ON FUNCTION parley.note_for_engines() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION parley.protect(target regclass) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) FROM PUBLIC;
@@ -352,6 +415,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.chunks TO parley_app;
 GRANT USAGE ON SEQUENCE parley.document_versions TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.documents TO parley_app;
+
+GRANT USAGE ON SEQUENCE parley.engine_change_ids TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.engine_changes TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.engine_copies TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keywords TO parley_app;
 
