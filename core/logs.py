@@ -22,7 +22,10 @@ request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request
 """The request that the running task serves; a run inherits it from the request that began it."""
 
 # Chatty at INFO about what our own lines already say, or quoting what passes through.
-QUIET = ("httpx", "httpx2", "httpcore", "uvicorn", "asyncio", "langfuse", "opentelemetry", "openai")
+QUIET = (
+    *("httpx", "httpx2", "httpcore", "uvicorn", "asyncio", "langfuse", "opentelemetry", "openai"),
+    "procrastinate",
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]

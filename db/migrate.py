@@ -18,9 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from core.errors import DatabaseUnavailable, DatabaseUnusable, SchemaOutdated
+from db import jobs
 from db.sql import load, read_ahead
 
-SEARCH_PATH = "parley, checkpoints, public"
+SEARCH_PATH = "parley, checkpoints, jobs, public"
 APP_ROLE = "parley_app"
 _FOLDER = Path(__file__).with_name("migrations")
 _OLDEST_SERVER = 160000
@@ -65,7 +66,7 @@ async def migrate(admin_url: str, *, app_url: str | None = None) -> list[str]:
             # block the checkpointer's `create index concurrently`, a deadlock.
             while not await _flag(conn, SQL["try_lock"]):  # noqa: ASYNC110 - it is a database lock
                 await asyncio.sleep(_WAIT_SECONDS)
-            applied = [*await _ours(conn), *await _checkpointer(conn)]
+            applied = [*await _ours(conn), *await _checkpointer(conn), *await _jobs(conn)]
             if app_url is not None:
                 await _password(conn, app_url)
             await conn.execute(SQL["unlock"])
@@ -92,6 +93,8 @@ async def verify(conn: AsyncConnection[Any]) -> None:
         raise SchemaOutdated("The database is empty; run `python -m db migrate`.")
     missing = await _missing(conn)
     if missing or await _checkpoints_version(conn) < len(AsyncPostgresSaver.MIGRATIONS) - 1:
+        raise SchemaOutdated
+    if await jobs.outstanding(conn, await jobs.installed()):
         raise SchemaOutdated
 
 
@@ -133,6 +136,14 @@ async def _checkpointer(conn: AsyncConnection[DictRow]) -> list[str]:
     await conn.execute(SQL["grant_checkpoints"])
     await conn.execute(SQL["search_path"], {"path": SEARCH_PATH})
     return [f"checkpoints {await _checkpoints_version(conn)}"]
+
+
+async def _jobs(conn: AsyncConnection[DictRow]) -> list[str]:
+    """Let the job queue have its own tables, in a schema of its own."""
+    applied = await jobs.install(conn, await jobs.installed())
+    if applied:
+        await conn.execute(SQL["search_path"], {"path": SEARCH_PATH})
+    return applied
 
 
 async def _checkpoints_version(conn: AsyncConnection[Any]) -> int:

@@ -19,8 +19,8 @@ FILE = Path(__file__).with_suffix(".sql")
 SQL = load(str(Path(__file__).with_name("partitions.sql")))
 _HEAD = """\
 -- What the database is: the sum of db/migrations, for reading.
--- Written by `python -m db schema`; a test compares the two. The checkpointer's tables in
--- schema checkpoints are its own business and not shown.
+-- Written by `python -m db schema`; a test compares the two. The tables of the checkpointer and of
+-- the job queue, in schemas of their own, are their own business and not shown.
 
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;

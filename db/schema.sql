@@ -1,6 +1,6 @@
 -- What the database is: the sum of db/migrations, for reading.
--- Written by `python -m db schema`; a test compares the two. The checkpointer's tables in
--- schema checkpoints are its own business and not shown.
+-- Written by `python -m db schema`; a test compares the two. The tables of the checkpointer and of
+-- the job queue, in schemas of their own, are their own business and not shown.
 
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;
@@ -159,6 +159,35 @@ CREATE TABLE parley.engine_copies (
 
 ALTER TABLE ONLY parley.engine_copies FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.ingestions (
+    tenant_id text NOT NULL,
+    ingestion_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    batch_id uuid NOT NULL,
+    action text NOT NULL,
+    uri text NOT NULL COLLATE pg_catalog."C",
+    shown text NOT NULL,
+    size_bytes bigint DEFAULT 0 NOT NULL,
+    content_sha256 bytea,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    outcome text,
+    chunks integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    code text,
+    message text,
+    job_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT ingestions_action_check CHECK ((action = ANY (ARRAY['read'::text, 'forget'::text]))),
+    CONSTRAINT ingestions_outcome_check CHECK ((outcome = ANY (ARRAY['added'::text, 'changed'::text, 'unchanged'::text, 'removed'::text]))),
+    CONSTRAINT ingestions_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'working'::text, 'done'::text, 'parked'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.ingestions FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.keywords (
     tenant_id text NOT NULL,
     lexeme text NOT NULL COLLATE pg_catalog."C",
@@ -259,6 +288,16 @@ CREATE TABLE parley.turns (
 
 ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.uploads (
+    tenant_id text NOT NULL,
+    ingestion_id uuid NOT NULL,
+    ordinal integer NOT NULL,
+    content bytea NOT NULL
+);
+ALTER TABLE ONLY parley.uploads ALTER COLUMN content SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY parley.uploads FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY parley.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, chunk_id);
 
@@ -276,6 +315,9 @@ ALTER TABLE ONLY parley.engine_changes
 
 ALTER TABLE ONLY parley.engine_copies
     ADD CONSTRAINT engine_copies_pkey PRIMARY KEY (tenant_id, engine);
+
+ALTER TABLE ONLY parley.ingestions
+    ADD CONSTRAINT ingestions_pkey PRIMARY KEY (tenant_id, ingestion_id);
 
 ALTER TABLE ONLY parley.keywords
     ADD CONSTRAINT keywords_pkey PRIMARY KEY (tenant_id, lexeme, document_id);
@@ -307,11 +349,22 @@ ALTER TABLE ONLY parley.threads
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY parley.uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (tenant_id, ingestion_id, ordinal);
+
+CREATE INDEX chunks_by_digest ON ONLY parley.chunks USING btree (tenant_id, digest);
+
 CREATE INDEX chunks_by_meaning ON ONLY parley.chunks USING hnsw (embedding public.halfvec_ip_ops) WITH (m='16', ef_construction='200');
 
 CREATE INDEX documents_by_label ON parley.documents USING gin (labels);
 
 CREATE INDEX engine_changes_in_order ON parley.engine_changes USING btree (tenant_id, engine, change_id);
+
+CREATE INDEX ingestions_by_batch ON parley.ingestions USING btree (tenant_id, batch_id);
+
+CREATE INDEX ingestions_by_uri ON parley.ingestions USING btree (tenant_id, uri);
+
+CREATE INDEX ingestions_parked ON parley.ingestions USING btree (tenant_id, finished_at) WHERE (state = 'parked'::text);
 
 CREATE INDEX keywords_by_document ON parley.keywords USING btree (tenant_id, document_id);
 
@@ -353,6 +406,9 @@ ALTER TABLE ONLY parley.runs
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY parley.uploads
+    ADD CONSTRAINT uploads_tenant_id_ingestion_id_fkey FOREIGN KEY (tenant_id, ingestion_id) REFERENCES parley.ingestions(tenant_id, ingestion_id) ON DELETE CASCADE;
+
 ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
@@ -360,6 +416,8 @@ ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE parley.engine_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.engine_copies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.ingestions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.keywords ENABLE ROW LEVEL SECURITY;
 
@@ -379,6 +437,8 @@ CREATE POLICY tenant ON parley.engine_changes USING ((tenant_id = NULLIF(current
 
 CREATE POLICY tenant ON parley.engine_copies USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.ingestions USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 CREATE POLICY tenant ON parley.keywords USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.messages USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
@@ -391,9 +451,13 @@ CREATE POLICY tenant ON parley.threads USING ((tenant_id = NULLIF(current_settin
 
 CREATE POLICY tenant ON parley.turns USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.uploads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 ALTER TABLE parley.threads ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.turns ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.uploads ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA parley TO parley_app;
 GRANT USAGE ON SCHEMA parley TO parley_sweeper;
@@ -422,6 +486,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.engine_changes TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.engine_copies TO parley_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.ingestions TO parley_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keywords TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.messages TO parley_app;
@@ -444,6 +510,8 @@ GRANT UPDATE(lease_expires_at) ON TABLE parley.runs TO parley_sweeper;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.threads TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.turns TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.uploads TO parley_app;
 
 CREATE TABLE parley.chunks_0 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 0);
 CREATE TABLE parley.chunks_1 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 1);
