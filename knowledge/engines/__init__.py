@@ -1,0 +1,1 @@
+"""Engines beyond one Postgres and one machine: where vectors are searched, where files are read."""
