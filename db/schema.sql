@@ -11,6 +11,38 @@ CREATE EXTENSION vector WITH SCHEMA public;
 
 CREATE SCHEMA parley;
 
+CREATE FUNCTION parley.forget_answers() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+begin
+    delete from answers
+     where (tenant_id, answer_id) in (
+               select a.tenant_id, a.answer_id from answers a
+                where a.tenant_id = old.tenant_id and a.documents @> array[old.document_id]
+                  for update skip locked);
+    return null;
+end
+$$;
+
+CREATE FUNCTION parley.forget_keywords() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+begin
+    with fresh as (
+        delete from keyword_fresh f using gone g
+         where f.tenant_id = g.tenant_id and f.chunk_id = g.chunk_id
+        returning f.tenant_id, f.chunk_id
+    )
+    insert into keyword_tombstones (tenant_id, chunk_id)
+    select tenant_id, chunk_id from gone
+    except
+    select tenant_id, chunk_id from fresh;
+    return null;
+end
+$$;
+
 CREATE FUNCTION parley.note_for_engines() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'parley', 'pg_temp'
@@ -22,6 +54,15 @@ begin
      where c.tenant_id = coalesce(new.tenant_id, old.tenant_id)
     on conflict (tenant_id, engine, document_id) do update set change_id = excluded.change_id;
     return null;
+end
+$$;
+
+CREATE FUNCTION parley.note_writing() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.written := pg_current_xact_id();
+    return new;
 end
 $$;
 
@@ -77,6 +118,29 @@ $$;
 
 ALTER FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) OWNER TO parley_sweeper;
 
+CREATE UNLOGGED TABLE parley.answers (
+    tenant_id text NOT NULL,
+    answer_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    policy bytea NOT NULL,
+    key bytea NOT NULL,
+    reader text,
+    member_of text[] NOT NULL,
+    question text NOT NULL,
+    embedding public.halfvec(384) NOT NULL,
+    turn jsonb NOT NULL,
+    documents uuid[] NOT NULL,
+    versions bigint[] NOT NULL,
+    nearest real NOT NULL,
+    horizon xid8 NOT NULL,
+    hits integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY parley.answers FORCE ROW LEVEL SECURITY;
+
 CREATE SEQUENCE parley.chunk_ids
     START WITH 1
     INCREMENT BY 1
@@ -122,7 +186,6 @@ CREATE TABLE parley.documents (
     author text,
     chunks integer DEFAULT 0 NOT NULL,
     tokens integer DEFAULT 0 NOT NULL,
-    words bigint DEFAULT 0 NOT NULL,
     bytes bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -130,7 +193,8 @@ CREATE TABLE parley.documents (
     groups text[] DEFAULT '{}'::text[] NOT NULL,
     labels text[] DEFAULT '{}'::text[] NOT NULL,
     modified_at timestamp with time zone,
-    version bigint DEFAULT nextval('parley.document_versions'::regclass) NOT NULL
+    version bigint DEFAULT nextval('parley.document_versions'::regclass) NOT NULL,
+    written xid8 DEFAULT pg_current_xact_id() NOT NULL
 );
 
 ALTER TABLE ONLY parley.documents FORCE ROW LEVEL SECURITY;
@@ -188,14 +252,59 @@ CREATE TABLE parley.ingestions (
 
 ALTER TABLE ONLY parley.ingestions FORCE ROW LEVEL SECURITY;
 
-CREATE TABLE parley.keywords (
+CREATE SEQUENCE parley.keyword_entries
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE parley.keyword_fresh (
     tenant_id text NOT NULL,
+    entry_id bigint DEFAULT nextval('parley.keyword_entries'::regclass) NOT NULL,
+    chunk_id bigint NOT NULL,
+    words integer NOT NULL,
+    lexemes jsonb NOT NULL
+)
+WITH (toast_tuple_target='8160');
+ALTER TABLE ONLY parley.keyword_fresh ALTER COLUMN lexemes SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY parley.keyword_fresh FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.keyword_postings (
+    tenant_id text NOT NULL,
+    segment_id bigint NOT NULL,
     lexeme text NOT NULL COLLATE pg_catalog."C",
-    document_id uuid NOT NULL,
-    postings bytea NOT NULL
+    chunks integer NOT NULL,
+    dense boolean NOT NULL,
+    packed bytea NOT NULL
+);
+ALTER TABLE ONLY parley.keyword_postings ALTER COLUMN packed SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY parley.keyword_postings FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.keyword_segments (
+    tenant_id text NOT NULL,
+    segment_id bigint NOT NULL,
+    chunks integer NOT NULL,
+    alive integer NOT NULL,
+    words bigint NOT NULL,
+    ids bytea NOT NULL,
+    lengths bytea NOT NULL,
+    dead bytea
+);
+ALTER TABLE ONLY parley.keyword_segments ALTER COLUMN ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY parley.keyword_segments ALTER COLUMN lengths SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY parley.keyword_segments FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.keyword_tombstones (
+    tenant_id text NOT NULL,
+    entry_id bigint DEFAULT nextval('parley.keyword_entries'::regclass) NOT NULL,
+    chunk_id bigint NOT NULL
 );
 
-ALTER TABLE ONLY parley.keywords FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY parley.keyword_tombstones FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE parley.messages (
     tenant_id text NOT NULL,
@@ -298,6 +407,12 @@ ALTER TABLE ONLY parley.uploads ALTER COLUMN content SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.uploads FORCE ROW LEVEL SECURITY;
 
+ALTER TABLE ONLY parley.answers
+    ADD CONSTRAINT answers_pkey PRIMARY KEY (tenant_id, answer_id);
+
+ALTER TABLE ONLY parley.answers
+    ADD CONSTRAINT answers_tenant_id_policy_key_reader_key UNIQUE NULLS NOT DISTINCT (tenant_id, policy, key, reader);
+
 ALTER TABLE ONLY parley.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, chunk_id);
 
@@ -319,8 +434,17 @@ ALTER TABLE ONLY parley.engine_copies
 ALTER TABLE ONLY parley.ingestions
     ADD CONSTRAINT ingestions_pkey PRIMARY KEY (tenant_id, ingestion_id);
 
-ALTER TABLE ONLY parley.keywords
-    ADD CONSTRAINT keywords_pkey PRIMARY KEY (tenant_id, lexeme, document_id);
+ALTER TABLE ONLY parley.keyword_fresh
+    ADD CONSTRAINT keyword_fresh_pkey PRIMARY KEY (tenant_id, entry_id);
+
+ALTER TABLE ONLY parley.keyword_postings
+    ADD CONSTRAINT keyword_postings_pkey PRIMARY KEY (tenant_id, segment_id, lexeme);
+
+ALTER TABLE ONLY parley.keyword_segments
+    ADD CONSTRAINT keyword_segments_pkey PRIMARY KEY (tenant_id, segment_id);
+
+ALTER TABLE ONLY parley.keyword_tombstones
+    ADD CONSTRAINT keyword_tombstones_pkey PRIMARY KEY (tenant_id, entry_id);
 
 ALTER TABLE ONLY parley.messages
     ADD CONSTRAINT messages_message_id_key UNIQUE (message_id);
@@ -352,11 +476,19 @@ ALTER TABLE ONLY parley.turns
 ALTER TABLE ONLY parley.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (tenant_id, ingestion_id, ordinal);
 
+CREATE INDEX answers_by_document ON parley.answers USING gin (documents);
+
+CREATE INDEX answers_by_use ON parley.answers USING btree (tenant_id, used_at);
+
 CREATE INDEX chunks_by_digest ON ONLY parley.chunks USING btree (tenant_id, digest);
 
 CREATE INDEX chunks_by_meaning ON ONLY parley.chunks USING hnsw (embedding public.halfvec_ip_ops) WITH (m='16', ef_construction='200');
 
 CREATE INDEX documents_by_label ON parley.documents USING gin (labels);
+
+CREATE INDEX documents_by_writing ON parley.documents USING btree (tenant_id, written);
+
+CREATE INDEX documents_restricted ON parley.documents USING btree (tenant_id) WHERE ((owners <> '{}'::text[]) OR (groups <> '{}'::text[]));
 
 CREATE INDEX engine_changes_in_order ON parley.engine_changes USING btree (tenant_id, engine, change_id);
 
@@ -366,7 +498,7 @@ CREATE INDEX ingestions_by_uri ON parley.ingestions USING btree (tenant_id, uri)
 
 CREATE INDEX ingestions_parked ON parley.ingestions USING btree (tenant_id, finished_at) WHERE (state = 'parked'::text);
 
-CREATE INDEX keywords_by_document ON parley.keywords USING btree (tenant_id, document_id);
+CREATE UNIQUE INDEX keyword_fresh_by_chunk ON parley.keyword_fresh USING btree (tenant_id, chunk_id);
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
 
@@ -382,14 +514,19 @@ CREATE TRIGGER documents_change AFTER UPDATE ON parley.documents FOR EACH ROW WH
 
 CREATE TRIGGER documents_come_and_go AFTER INSERT OR DELETE ON parley.documents FOR EACH ROW EXECUTE FUNCTION parley.note_for_engines();
 
+CREATE TRIGGER documents_go AFTER DELETE ON parley.documents FOR EACH ROW EXECUTE FUNCTION parley.forget_answers();
+
+CREATE TRIGGER documents_turn AFTER UPDATE ON parley.documents FOR EACH ROW WHEN ((old.version IS DISTINCT FROM new.version)) EXECUTE FUNCTION parley.forget_answers();
+
+CREATE TRIGGER documents_written BEFORE UPDATE ON parley.documents FOR EACH ROW EXECUTE FUNCTION parley.note_writing();
+
+CREATE TRIGGER forget_keywords AFTER DELETE ON parley.chunks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION parley.forget_keywords();
+
 ALTER TABLE parley.chunks
     ADD CONSTRAINT chunks_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.engine_changes
     ADD CONSTRAINT engine_changes_tenant_id_engine_fkey FOREIGN KEY (tenant_id, engine) REFERENCES parley.engine_copies(tenant_id, engine) ON DELETE CASCADE;
-
-ALTER TABLE ONLY parley.keywords
-    ADD CONSTRAINT keywords_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.messages
     ADD CONSTRAINT messages_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
@@ -409,6 +546,8 @@ ALTER TABLE ONLY parley.turns
 ALTER TABLE ONLY parley.uploads
     ADD CONSTRAINT uploads_tenant_id_ingestion_id_fkey FOREIGN KEY (tenant_id, ingestion_id) REFERENCES parley.ingestions(tenant_id, ingestion_id) ON DELETE CASCADE;
 
+ALTER TABLE parley.answers ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
@@ -419,7 +558,13 @@ ALTER TABLE parley.engine_copies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.ingestions ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE parley.keywords ENABLE ROW LEVEL SECURITY;
+ALTER TABLE parley.keyword_fresh ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.keyword_postings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.keyword_segments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.keyword_tombstones ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.messages ENABLE ROW LEVEL SECURITY;
 
@@ -428,6 +573,8 @@ ALTER TABLE parley.run_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE parley.runs ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (true);
+
+CREATE POLICY tenant ON parley.answers USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.chunks USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -439,7 +586,13 @@ CREATE POLICY tenant ON parley.engine_copies USING ((tenant_id = NULLIF(current_
 
 CREATE POLICY tenant ON parley.ingestions USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
-CREATE POLICY tenant ON parley.keywords USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+CREATE POLICY tenant ON parley.keyword_fresh USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.keyword_postings USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.keyword_segments USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.keyword_tombstones USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.messages USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -462,7 +615,11 @@ ALTER TABLE parley.uploads ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA parley TO parley_app;
 GRANT USAGE ON SCHEMA parley TO parley_sweeper;
 
+REVOKE ALL ON FUNCTION parley.forget_answers() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION parley.note_for_engines() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION parley.note_writing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION parley.protect(target regclass) FROM PUBLIC;
 
@@ -471,6 +628,8 @@ GRANT ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_sec
 
 REVOKE ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.answers TO parley_app;
 
 GRANT USAGE ON SEQUENCE parley.chunk_ids TO parley_app;
 
@@ -488,7 +647,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.engine_copies TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.ingestions TO parley_app;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keywords TO parley_app;
+GRANT USAGE ON SEQUENCE parley.keyword_entries TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keyword_fresh TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keyword_postings TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keyword_segments TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.keyword_tombstones TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.messages TO parley_app;
 

@@ -78,6 +78,11 @@ def lines_of(uri: str) -> str:
     return uri + "#"
 
 
+def file_of(uri: str) -> str:
+    """Return the uri of the file that a document, or a line of JSON Lines, was read from."""
+    return uri.partition("#")[0]
+
+
 def find(paths: Iterable[Path]) -> Scan:
     """List the files that `paths` mean, sorted, each once.
 

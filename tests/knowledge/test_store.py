@@ -9,9 +9,11 @@ import pytest
 from core.errors import DocumentTooLarge
 from db.pool import Database
 from embeddings.minilm import MiniLM
+from knowledge.access import Access
 from knowledge.store import (
     Chunk,
     DocumentRow,
+    Known,
     known,
     remove_document,
     remove_under,
@@ -129,8 +131,10 @@ async def test_prefix(database: Database, put: Put, tenant: str) -> None:
     async with database.transaction(tenant) as conn:
         assert len(await known(conn, tenant_id=tenant)) == 3
         listed = await known(conn, tenant_id=tenant, prefix="file:///d_1/")
+        nobody = Access((), (), ())
         assert listed == {
-            uri: (uri.encode(), "all-MiniLM-L6-v2") for uri in ("file:///d_1/a", "file:///d_1/b")
+            uri: Known(uri.encode(), "all-MiniLM-L6-v2", nobody)
+            for uri in ("file:///d_1/a", "file:///d_1/b")
         }
         removed = await remove_under(conn, tenant_id=tenant, prefix="file:///d_1/")
         assert sorted(removed) == sorted(listed)
