@@ -36,6 +36,7 @@ ParleyError
     │   └── SchemaOutdated
     ├── EmbeddingUnavailable
     ├── VectorEngineUnavailable
+    ├── CacheFailed
     ├── ModelError
     │   ├── ModelUnavailable
     │   ├── ModelOverloaded
@@ -276,6 +277,12 @@ class EmbeddingUnavailable(OperatorError):
     """The embedding model could not be loaded."""
 
     code = "embedding_unavailable"
+
+
+class CacheFailed(OperatorError):
+    """The answer cache failed; the turn goes on without it."""
+
+    code = "cache_failed"
 
 
 class VectorEngineUnavailable(OperatorError):

@@ -62,11 +62,33 @@ class KnowledgeSettings(BaseSettings):
     )
     passages: int = Field(5, ge=1, le=20, description="Passages put into the prompt.")
     candidates: int = Field(100, ge=10, description="Candidates per retriever before fusion.")
+    context: Literal["relevance", "diversity", "recency"] = Field(
+        "relevance", description="What counts when passages are chosen for the prompt."
+    )
+    context_tokens: int = Field(
+        2400, ge=512, description="Tokens of all passages in the prompt at most."
+    )
+    context_order: Literal["best_first", "edges"] = Field(
+        "best_first", description="edges: the best at both ends, for models with long prompts."
+    )
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: all cores.")
     qdrant_url: str | None = Field(
         None, description="Qdrant server to search vectors in. Empty: Postgres alone."
     )
     qdrant_api_key: SecretStr | None = Field(None, description="Key for Qdrant, if it asks.")
+
+
+class CacheSettings(BaseSettings):
+    """Finished answers, given again to whom asks the same while nothing has changed."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="CACHE_")
+
+    enabled: bool = Field(True, description="Give answers again.")
+    ttl_seconds: float = Field(3600.0, gt=0, description="Life of an answer in the cache at most.")
+    entries: int = Field(2000, ge=1, le=20_000, description="Answers kept, per tenant.")
+    similarity: float = Field(
+        0.9, ge=0.8, le=1, description="Cosine of two questions that may share an answer, at least."
+    )
 
 
 class ApiSettings(BaseSettings):
@@ -92,6 +114,9 @@ class RunSettings(BaseSettings):
     flush_seconds: float = Field(0.25, gt=0, description="Events are stored at least this often.")
     max_seconds: float = Field(300.0, gt=0, description="Wall time of one turn (requirement A5).")
     history_tokens: int = Field(2000, ge=0, description="Earlier messages in the prompt.")
+    unsupported: Literal["drop", "mark", "keep"] = Field(
+        "drop", description="What happens to a sentence that its sources do not support."
+    )
 
 
 class LangfuseSettings(BaseSettings):
@@ -123,6 +148,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     langfuse: LangfuseSettings = Field(default_factory=LangfuseSettings)
@@ -141,6 +167,6 @@ def read() -> Settings:
 
 def _prefixes() -> dict[str, str]:
     """Return the prefix of the variables of each group, by its class."""
-    groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, ApiSettings)
+    groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, CacheSettings, ApiSettings)
     others = (RunSettings, LangfuseSettings, LogSettings)
     return {g.__name__: g.model_config.get("env_prefix", "") for g in (*groups, *others)}

@@ -27,6 +27,10 @@ VALUES = {
     "boolean": "true",
     "jsonb": "'{}'",
     "bytea": "'x'",
+    "xid8": "'1'",
+    "text[]": "'{}'",
+    "uuid[]": "'{}'",
+    "bigint[]": "'{}'",
     "timestamp with time zone": "now()",
     "halfvec(384)": "array_fill(0.1, array[384])::halfvec(384)",
 }
