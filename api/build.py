@@ -191,6 +191,13 @@ def limits(settings: Settings) -> turn.Limits:
         history_tokens=settings.run.history_tokens,
         passages=settings.knowledge.passages,
         max_output_tokens=settings.model.max_output_tokens,
+        context=settings.knowledge.context,
+        context_tokens=settings.knowledge.context_tokens,
+        context_order=settings.knowledge.context_order,
+        cache_entries=settings.cache.entries if settings.cache.enabled else 0,
+        cache_seconds=settings.cache.ttl_seconds,
+        cache_similarity=settings.cache.similarity,
+        unsupported=settings.run.unsupported,
     )
 
 

@@ -38,3 +38,9 @@ class Metrics:
             "Age of the oldest document that waits to be ingested; 0 when none waits.",
             registry=self.registry,
         )
+        self.answer_sentences = Counter(
+            "parley_answer_sentences",
+            "Sentences of answers, by what the check against their sources led to.",
+            ["outcome"],  # supported | dropped | marked | kept
+            registry=self.registry,
+        )

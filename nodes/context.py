@@ -8,11 +8,13 @@ from core.events import Emit
 from core.metrics import Metrics
 from db.pool import Database
 from embeddings.base import Embedder
+from knowledge.assemble import Order, Strategy
 from knowledge.search import Search
 from nodes.intents import Intents
 from nodes.prompts import Prompts
 from nodes.replies import Replies
 from nodes.stages import Stages
+from nodes.support import Policy
 from safety.guard import Guard
 from tgi.chat_model import TgiChatModel
 
@@ -40,6 +42,13 @@ class Limits:
     history_messages: int = 40  # looked at, before the token budget cuts
     passages: int = 5  # sources in the prompt
     max_output_tokens: int = 512
+    context: Strategy = "relevance"  # what counts when passages are chosen
+    context_tokens: int = 2400  # all passages in the prompt
+    context_order: Order = "best_first"
+    cache_entries: int = 2000  # answers kept to be given again, per tenant; 0: none
+    cache_seconds: float = 3600.0  # their life at most
+    cache_similarity: float = 0.9  # cosine of two questions that may share an answer
+    unsupported: Policy = "drop"  # what happens to a sentence that its sources do not support
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Stretch:
 
     text: str
     markers: tuple[int, ...]  # of the sources it cites, in order
+    is_code: bool = False  # between fences, or a fence itself
 
 
 class AnswerGate:
@@ -96,11 +97,12 @@ class AnswerGate:
             return match.group()
 
         parts = sentence.split(_FENCE)
+        is_code = self._in_code or len(parts) > 1
         for place, part in enumerate(parts):
             self._in_code ^= place > 0
             if not self._in_code:
                 parts[place] = _MARKER.sub(keep, part)
-        return Stretch(_FENCE.join(parts), tuple(markers))
+        return Stretch(_FENCE.join(parts), tuple(markers), is_code)
 
 
 def cite(marker: int, passage: Passage) -> Citation:

@@ -12,7 +12,9 @@ from langgraph.runtime import Runtime
 from core.errors import StreamCut
 from core.turn import Intent, PromptRecord, TurnState, Usage
 from nodes.context import Context
-from nodes.gate import AnswerGate, Stretch
+from nodes.gate import AnswerGate
+from nodes.release import Release
+from nodes.support import SupportCheck
 from safety import credentials
 
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
@@ -31,7 +33,12 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     prompt = render(state, context, talk=talk)
     sampling = parameters(state, context)
     gate = AnswerGate(passages, must_cite=not talk)
-    rules = context.services.prompts[prompt["name"]].rules
+    release = Release(
+        context,
+        gate,
+        None if talk else SupportCheck(passages, context.services.embedder),
+        rules=context.services.prompts[prompt["name"]].rules,
+    )
     began = time.perf_counter()
     first_token_ms: float | None = None
     last: AIMessageChunk | None = None
@@ -46,11 +53,11 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
             if text := str(chunk.content):
                 first_token_ms = first_token_ms or (time.perf_counter() - began) * 1000
                 raw.append(text)
-                if refusal := await _release(context, gate, gate.feed(text), rules):
+                if refusal := await release.let(gate.feed(text)):
                     break
             if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
                 last = chunk if last is None else last + chunk
-    refusal = refusal or await _release(context, gate, gate.finish(), rules)
+    refusal = refusal or await release.let(gate.finish())
     if last is None and refusal is None:
         raise StreamCut
     update = TurnState(
@@ -59,6 +66,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         raw_answer=credentials.redact("".join(raw)),
         answer=gate.released,
         citations=gate.citations,
+        support=release.log,
         model=await context.services.model.info(),
         usage=_usage(last),
         first_token_ms=first_token_ms,
@@ -88,24 +96,6 @@ def parameters(state: TurnState, context: Context) -> dict[str, Any]:
     limit = context.limits.max_output_tokens
     wanted["max_tokens"] = min(int(wanted.get("max_tokens") or limit), limit)
     return wanted
-
-
-async def _release(
-    context: Context, gate: AnswerGate, stretches: list[Stretch], rules: str
-) -> str | None:
-    """Let stretches of the answer leave, each checked; return the refusal that blocks one.
-
-    rules: our part of the prompt, which the answer must not give away.
-    """
-    for stretch in stretches:
-        verdict = await context.services.guard.check_output(stretch.text, protected=rules)
-        if verdict.refusal is not None:
-            return verdict.refusal
-        citations = gate.release(stretch, verdict.text)
-        context.emit("token", {"text": verdict.text})
-        for citation in citations:
-            context.emit("citation", dict(citation))
-    return None
 
 
 def _usage(chunk: AIMessageChunk | None) -> Usage | None:

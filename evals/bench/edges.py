@@ -31,7 +31,8 @@ PASSAGES = [
         section="",
         page=None,
         ordinal=0,
-        text=" ".join(f"fact{n}-{i}" for i in range(90)),
+        # It says what the scripted model says, or the model's answer would have no support.
+        text=" ".join(f"fact{n}-{i}" for i in range(90)) + ". " + "".join(WORDS[:-2]) + ".",
         tokens=180,
         score=1.0 / n,
         scores={"vector": 0.5, "keyword": 2.0},

@@ -1,0 +1,118 @@
+"""What can be compared exactly: the numbers, dates, names and quotations of a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nodes.quantities import Date, Number, dates, is_measure, is_month, numbers
+from tgi.embedded.words import STOP, Word, fold, listed, stem, words
+
+_IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w+(?:[-.]\w+)*\b|\b\d+(?:\.\d+){2,}\b")
+_ORDINAL = re.compile(r"\d+(?:s|st|nd|rd|th)", re.IGNORECASE)
+_QUOTED = re.compile(
+    r"“([^”\n]{2,300})”|\"([^\"\n]{2,300})\"|«([^»\n]{2,300})»|„([^“”\n]{2,300})[“”]"
+)
+_GERMAN = listed("der die das und ist ein eine nicht mit von fur auf im den dem des wurde sich")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a text states that can be looked up in another."""
+
+    numbers: tuple[Number, ...]
+    dates: tuple[Date, ...]
+    names: tuple[tuple[str, ...], ...]  # runs of words: ("Marie", "Curie")
+    codes: tuple[str, ...]  # identifiers with digits in them: F16, 3.11.2
+    quotes: tuple[str, ...]
+
+
+def facts(text: str, *, opening: bool = False) -> Facts:
+    """Return the facts of `text`.
+
+    opening: its first word counts as a name too when it is written like one.
+    """
+    found = tuple(dates(text))
+    rest = text
+    for date in found:
+        rest = rest.replace(date.text, " " * len(date.text), 1)
+    codes = tuple(code for code in _IDENTIFIER.findall(rest) if not _ORDINAL.fullmatch(code))
+    counted = rest
+    for code in codes:
+        if not is_measure(code):
+            counted = counted.replace(code, " " * len(code), 1)
+    return Facts(
+        numbers=tuple(numbers(counted)),
+        dates=found,
+        names=tuple(_names(rest, opening=opening)),
+        codes=tuple(code for code in codes if not is_measure(code)),
+        quotes=tuple("".join(groups) for groups in _QUOTED.findall(text)),
+    )
+
+
+def plain(text: str) -> str:
+    """Return `text` as quotations are compared: folded, words alone, one blank between."""
+    return " ".join(re.findall(r"\w+", fold(text)))
+
+
+def _names(text: str, *, opening: bool) -> Iterator[tuple[str, ...]]:
+    said = words(text)
+    german = sum(fold(word.text) in _GERMAN for word in said) >= 2  # writes all nouns large
+    run: list[Word] = []
+    for place, word in enumerate(said):
+        between = text[run[-1].start + len(run[-1].text) : word.start] if run else ""
+        if _is_name(text, word, first=place == 0 and not opening, german=german):
+            if run and between not in (" ", "-", "’s ", "'s ", ". "):
+                yield from _run(run, text)
+                run = []
+            run.append(word)
+        elif run:
+            yield from _run(run, text)
+            run = []
+    yield from _run(run, text)
+
+
+def _run(run: list[Word], text: str) -> Iterator[tuple[str, ...]]:
+    """Yield a run; a lone word that opens a sentence may have its capital from there."""
+    if len(run) == 1 and _opens(text, run[0]) and run[0].text[1:].islower():
+        return
+    if run:
+        yield tuple(word.text for word in run)
+
+
+def _is_name(text: str, word: Word, *, first: bool, german: bool) -> bool:
+    written = word.text
+    if any(letter.isupper() for letter in written[1:]):
+        return True
+    if not written[:1].isupper() or len(written) < 2 or fold(written) in STOP or german:
+        return False
+    return not first or not is_month(written)
+
+
+def _opens(text: str, word: Word) -> bool:
+    before = text[: word.start].rstrip(" \"'“‘«(-*•#>\n")
+    return not before or before[-1] in ".!?:;…"
+
+
+def stems(text: str) -> frozenset[str]:
+    """Return the words of `text` as they are compared."""
+    return frozenset(word.stem for word in words(text))
+
+
+def initials(text: str) -> frozenset[str]:
+    """Return the abbreviations that runs of capitalised words in `text` could have."""
+    found = set()
+    for run in re.findall(r"(?:\b[^\W\d_a-z]\w+(?:[ -](?:of|the|and|for|de)\b)*[ -]?){2,8}", text):
+        found.add("".join(part[0] for part in re.findall(r"\w+", run) if part[0].isupper()))
+    return frozenset(found)
+
+
+def is_part(name: str, known: frozenset[str]) -> bool:
+    """Return whether a word of a name is among stems, or nearly: Roman, Romans; Kenya, Kenyan."""
+    own = stem(name)
+    if own in known:
+        return True
+    return len(own) >= 5 and any(
+        other.startswith(own) or own.startswith(other) for other in known if len(other) >= 5
+    )
