@@ -72,6 +72,15 @@ class KnowledgeSettings(BaseSettings):
         "best_first", description="edges: the best at both ends, for models with long prompts."
     )
     embed_threads: int = Field(0, ge=0, description="Threads of the embedding model; 0: all cores.")
+    workers: int = Field(
+        1,
+        ge=0,
+        description="Jobs at the same time in `python -m api`; 0: none.",
+    )
+    max_attempts: int = Field(3, ge=1, description="Attempts at one document; then it is parked.")
+    worker_timeout_seconds: float = Field(
+        15.0, ge=1, description="Without a sign of life, a worker's jobs go to others."
+    )
     qdrant_url: str | None = Field(
         None, description="Qdrant server to search vectors in. Empty: Postgres alone."
     )

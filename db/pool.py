@@ -46,7 +46,7 @@ class Database:
         Raises DatabaseUnavailable, RoleTooPowerful or SchemaOutdated.
         """
         await asyncio.to_thread(read_ahead, Path(__file__).parent)
-        arguments = _arguments(url)
+        arguments = connection_arguments(url)
         await _check(url, arguments)
         pool: Pool = AsyncConnectionPool(
             url,
@@ -142,7 +142,7 @@ async def _alive(pool: Pool, conn: AsyncConnection[TupleRow]) -> None:
         raise
 
 
-def _arguments(url: str) -> dict[str, Any]:
+def connection_arguments(url: str) -> dict[str, Any]:
     """Return what a connection needs besides its URL, which always wins."""
     chosen = {
         "application_name": "parley",
