@@ -55,6 +55,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.EmbeddingUnavailable: 503,
     errors.CacheFailed: 503,
     errors.VectorEngineUnavailable: 503,
+    errors.ClusterUnavailable: 503,
     errors.ModelError: 502,
     errors.ModelUnavailable: 503,
     errors.ModelOverloaded: 503,

@@ -36,6 +36,7 @@ ParleyError
     │   └── SchemaOutdated
     ├── EmbeddingUnavailable
     ├── VectorEngineUnavailable
+    ├── ClusterUnavailable
     ├── CacheFailed
     ├── ModelError
     │   ├── ModelUnavailable
@@ -289,6 +290,12 @@ class VectorEngineUnavailable(OperatorError):
     """The vector engine does not answer."""
 
     code = "vector_engine_unavailable"
+
+
+class ClusterUnavailable(OperatorError):
+    """The cluster for ingestion does not work."""
+
+    code = "cluster_unavailable"
 
 
 class ModelError(OperatorError):
