@@ -13,7 +13,7 @@ from core import errors
 from core.events import EventType
 from core.settings import KnowledgeSettings
 from graphs.draw import insert
-from knowledge.load.formats import LINES, LOADERS
+from knowledge.load.kinds import LOADERS, MANY
 from tests.project import ROOT, all_variables, setting_groups, setting_variables, tracked_files
 
 PAGES = [path for path in tracked_files() if path.suffix == ".md" and path.name != "LICENSE.md"]
@@ -80,7 +80,7 @@ def test_every_file_type_is_listed() -> None:
     """The guide to documents lists each ending that a loader reads, and no other."""
     table = text_of("docs/guides/documents.md").split("## Which file types")[1].split("\n## ")[0]
     listed = set(re.findall(r"`(\.[a-z]+)`", table))
-    assert listed == {*filter(None, LOADERS), *LINES}
+    assert listed == {*filter(None, LOADERS), *MANY}
 
 
 def test_numbers_in_the_guide_to_documents_are_the_defaults() -> None:

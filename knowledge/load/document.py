@@ -16,13 +16,6 @@ MAX_DEPTH = 50  # of metadata
 MAX_INTEGER_BITS = 63  # what every JSON reader can hold
 
 
-Heading = tuple[int, str]
-"""Level, from 1, and text."""
-
-Stretch = tuple[list[Heading], str]
-"""The open headings, and the text below the last of them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A stretch of a document under one heading, on one page."""
@@ -81,36 +74,3 @@ def storable(value: Any, depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
         return str(value)
     return value
-
-
-def open_heading(headings: list[Heading], level: int, text: str) -> None:
-    """Add a heading to the open ones; it closes those of its own level and below."""
-    while headings and headings[-1][0] >= level:
-        headings.pop()
-    headings.append((level, name(text)))
-
-
-def sectioned(stretches: list[Stretch], title: str) -> tuple[Part, ...]:
-    """Return a part for each stretch with text; no heading's words are lost.
-
-    A heading with nothing below it becomes the text of a part, unless the title says the same.
-    """
-    parts = []
-    for index, (headings, text) in enumerate(stretches):
-        section = section_path(headings, title)
-        following = stretches[index + 1][0] if index + 1 < len(stretches) else []
-        if has_text(text):
-            parts.append(Part(scrub(text), section))
-        elif section and following[: len(headings)] != headings:
-            parts.append(Part(headings[-1][1], section))
-    if not parts:
-        parts = [Part(headings[-1][1]) for headings, _ in stretches if headings][:1]
-    return tuple(parts)
-
-
-def section_path(headings: list[Heading], title: str) -> str:
-    """Return open headings as one path; the document's own title is no section."""
-    texts = [text for _, text in headings if text]
-    if texts and title and texts[0].casefold() == title.casefold():
-        texts = texts[1:]
-    return " > ".join(texts)

@@ -8,45 +8,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import (
-    DocumentEncrypted,
-    DocumentTooLarge,
-    DocumentUnreadable,
-    DocumentUnsupported,
-)
+from core.errors import DocumentUnreadable
 from core.text import scrub
-from knowledge.load.document import Document, Heading, Part, has_text, name, open_heading, sectioned
-from knowledge.load.rows import table
+from knowledge.load.document import Document, Part, has_text, name
+from knowledge.load.outline import Outline, sectioned
+from knowledge.load.properties import properties
 
 if TYPE_CHECKING:
     from docx.document import Document as Docx
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-MAX_UNPACKED_BYTES = 256 << 20  # pictures included; a bomb claims gigabytes
-MAX_MEMBERS = 10_000
-OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # what Word wrote until 2003, and writes around a cipher
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+MAX_COLUMNS = 63  # as many as Word allows
 UNREAD = {f"{W}del", f"{W}moveFrom", f"{MC}Fallback", f"{W}txbxContent"}
-PLACEHOLDERS = {"Word Document", "python-docx"}  # what python-docx answers without properties
 
 
 def load(path: Path, data: bytes) -> Document:
-    """Return a part for each heading with text below it.
+    """Return a part for each heading with text below it, and one for each table.
 
-    Raises DocumentEncrypted, DocumentUnsupported (.doc), DocumentTooLarge or DocumentUnreadable.
+    data: an archive that `archive.members` let pass. Raises DocumentUnreadable.
     """
-    _check(data)
     import docx as python_docx
     from docx.opc.exceptions import OpcError
     from lxml.etree import LxmlError  # type: ignore[import-untyped]  # has no stubs
 
+    known = properties(data)
     try:
-        docx = python_docx.Document(io.BytesIO(data))
-        properties = docx.core_properties
-        known = {key: name(getattr(properties, key)) for key in ("title", "author", "language")}
-        known = {key: value for key, value in known.items() if value not in PLACEHOLDERS}
-        title, parts = _read(docx, known.get("title", ""), path)
+        title, parts = _read(python_docx.Document(io.BytesIO(data)), known.title, path)
     except (
         OpcError,
         LxmlError,
@@ -60,37 +49,21 @@ def load(path: Path, data: bytes) -> Document:
         media_type=MEDIA_TYPE,
         parts=parts,
         bytes=len(data),
-        author=known.get("author") or None,
-        language=known.get("language") or None,
+        author=known.author,
+        language=known.language,
+        created=known.created,
+        modified=known.modified,
     )
-
-
-def _check(data: bytes) -> None:
-    """Refuse what is no DOCX, and what would unpack without bound, before unpacking anything."""
-    if data.startswith(OLE):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise DocumentEncrypted
-        raise DocumentUnsupported("It is an old Word file; save it as .docx.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise DocumentUnreadable("It is not a Word document, or not all of it.") from error
-    # zipfile never unpacks more of a member than the directory says, so the sum is the bound.
-    if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-        raise DocumentTooLarge(f"It unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB.")
-    if any(member.flag_bits & 1 for member in members):
-        raise DocumentEncrypted
 
 
 def _read(docx: Docx, title: str, path: Path) -> tuple[str, tuple[Part, ...]]:
     """Return the title and the parts."""
     styles = {style.style_id: (style.name or "").casefold() for style in docx.styles}
-    stretches: list[tuple[list[Heading], list[str]]] = [([], [])]
-    headings: list[Heading] = []
+    outline = Outline()
     for element in _blocks(docx.element.body):
         if element.tag == f"{W}tbl":
-            stretches[-1][1].append(_table(element))
+            marked = element.find(f"{W}tr/{W}trPr/{W}tblHeader") is not None
+            outline.table(_rows(element), header=marked)
             continue
         text = _text(element)
         style = styles.get(_style(element), "")
@@ -102,12 +75,12 @@ def _read(docx: Docx, title: str, path: Path) -> tuple[str, tuple[Part, ...]]:
             pass
         elif style.startswith("heading "):
             digits = style.removeprefix("heading ")
-            open_heading(headings, int(digits) if digits.isdigit() else 1, text)
-            stretches.append((list(headings), []))
+            outline.heading(int(digits) if digits.isdigit() else 1, text)
         else:
-            stretches[-1][1].append(f"- {text}" if style.startswith("list") else text)
-    title = title or next((h[0][1] for h, _ in stretches if h), "") or name(path.stem)
-    return title, sectioned([(h, "\n\n".join(filter(None, b))) for h, b in stretches], title)
+            outline.block(f"- {text}" if style.startswith("list") else text)
+    stretches = outline.finish()
+    title = title or outline.first_heading or name(path.stem)
+    return title, sectioned(stretches, title)
 
 
 def _blocks(parent: Any) -> Iterator[Any]:
@@ -148,10 +121,19 @@ def _text(element: Any) -> str:
     return scrub("".join(pieces)).strip()
 
 
-def _table(element: Any) -> str:
-    rows = []
-    for row in element.iter(f"{W}tr"):
-        cells = [_text(cell) for cell in row.iter(f"{W}tc")]
-        rows.append(cells)
-    header = element.find(f"{W}tr/{W}trPr/{W}tblHeader") is not None
-    return table(rows, header=header)
+def _rows(table: Any) -> list[list[str]]:
+    """Return the cells' texts, each under its column: a cell over many rows counts in each."""
+    rows: list[list[str]] = []
+    for row in table.iter(f"{W}tr"):
+        texts: list[str] = []
+        for cell in row.iter(f"{W}tc"):
+            merged = cell.find(f"{W}tcPr/{W}vMerge")
+            if merged is not None and merged.get(f"{W}val") != "restart" and rows:
+                texts.append(rows[-1][len(texts)] if len(texts) < len(rows[-1]) else "")
+            else:
+                texts.append(_text(cell))
+            span = cell.find(f"{W}tcPr/{W}gridSpan")
+            wide = span.get(f"{W}val", "1") if span is not None else "1"
+            texts.extend([""] * (min(int(wide), MAX_COLUMNS) - 1 if wide.isdigit() else 0))
+        rows.append(texts)
+    return rows

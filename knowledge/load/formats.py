@@ -1,4 +1,4 @@
-"""Which loader reads a file, and the checks that come before any of them."""
+"""From a path to documents: the checks that come first, the loader, the language."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import importlib
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,62 +18,87 @@ from core.errors import (
     DocumentUnsupported,
 )
 from knowledge.load.document import Document, has_text
+from knowledge.load.kinds import HEAD_BYTES, MANY, is_box, kind
+from knowledge.load.language import language_of
 
-# By suffix to a module here with `load(path, data)`; files without a suffix are tried as text.
-LOADERS = {
-    **dict.fromkeys(["", ".txt", ".text", ".log", ".rst", ".adoc"], "text"),
-    **dict.fromkeys([".md", ".markdown", ".mdx"], "markdown"),
-    **dict.fromkeys([".html", ".htm", ".xhtml"], "html"),
-    ".pdf": "pdf",
-    ".docx": "docx",
-    **dict.fromkeys([".csv", ".tsv"], "table"),
-    ".json": "records",
-}
-LINES = frozenset({".jsonl", ".ndjson"})
+Found = tuple[int, Document | DocumentError]
+"""A line, from 1, in a file of many documents, or 0; and what is there."""
 
 
-def load(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | DocumentError]]:
-    """Yield what is in a file: one (0, document), or for JSON Lines one per line, numbered from 1.
+def load(path: Path, limit_bytes: int) -> Iterator[Found]:
+    """Yield what is in a file: one (0, document), or each of its documents with its line.
 
     Raises DocumentError when nothing of the file can be read; a bad line is yielded instead.
     """
-    suffix = path.suffix.lower()
-    if suffix in LINES:
-        from knowledge.load.records import load_lines
-
-        _read(path, 0)
-        yield from load_lines(path, limit_bytes)
+    many = MANY.get(path.suffix.lower())
+    if many is None and path.suffix.lower() in {"", ".txt"} and is_box(_head(path)):
+        many = "mailbox"
+    if many is not None:
+        _head(path)
+        # A module is imported when its first file comes: pypdf and its kind take half a second.
+        loader = importlib.import_module(f"knowledge.load.{many}")
+        for line, found in cast("Iterator[Found]", loader.load_each(path, limit_bytes)):
+            yield line, _finished(found) if isinstance(found, Document) else found
         return
-    if suffix not in LOADERS:
-        readable = ", ".join(sorted(filter(None, {*LOADERS, *LINES})))
-        raise DocumentUnsupported(f"Files ending in {suffix} are not read; these are: {readable}.")
     data = _read(path, limit_bytes)
-    # A module is imported when its first file comes: pypdf and its kind take half a second.
-    loader = importlib.import_module(f"knowledge.load.{LOADERS[suffix]}")
-    document = cast("Document", loader.load(path, data))
+    yield 0, read(path, data)
+
+
+def read(path: Path, data: bytes, depth: int = 0) -> Document:
+    """Return what is in the bytes of a file that is called like this.
+
+    depth: how many files there are around it: attachments of attachments end somewhere.
+    Raises DocumentError.
+    """
+    which = kind(path, data)
+    loader = importlib.import_module(f"knowledge.load.{which}")
+    found = loader.load(path, data, depth) if which == "mail" else loader.load(path, data)
+    document = cast("Document", found)
     if not any(has_text(part.text) for part in document.parts):
         raise DocumentEmpty
-    yield 0, document
+    return _finished(document)
+
+
+def _finished(document: Document) -> Document:
+    """Add the language where the document does not say it."""
+    if document.language:
+        return document
+    return replace(document, language=language_of(document))
+
+
+def _head(path: Path) -> bytes:
+    """Return the file's first bytes."""
+    return _bytes(path, HEAD_BYTES)
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
-    """Return the file's first bytes; with a limit all of them, or DocumentTooLarge."""
+    """Return all of a file; raises DocumentTooLarge before any of a larger one is in memory."""
+    data = _bytes(path, limit_bytes + 1, limit_bytes)
+    if len(data) > limit_bytes:  # it grew meanwhile
+        raise DocumentTooLarge(_too_large(len(data), limit_bytes))
+    return data
+
+
+def _bytes(path: Path, count: int, limit_bytes: int | None = None) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DocumentUnsupported("It is not a file.")  # opening a named pipe would wait
         if status.st_size == 0:
             raise DocumentEmpty("The file is empty.")
+        if limit_bytes is not None and status.st_size > limit_bytes:
+            raise DocumentTooLarge(_too_large(status.st_size, limit_bytes))
         with path.open("rb") as file:
-            data = file.read(limit_bytes + 1)
+            return file.read(count)
     except OSError as error:
         raise DocumentUnreadable(_reason(path, error)) from error
-    if limit_bytes and len(data) > limit_bytes:
-        raise DocumentTooLarge(
-            f"It has {status.st_size / 2**20:.1f} MB; the limit is {limit_bytes >> 20} MB "
-            "(KNOWLEDGE_MAX_DOCUMENT_MB)."
-        )
-    return data
+
+
+def _too_large(size_bytes: int, limit_bytes: int) -> str:
+    return (
+        f"It has {size_bytes / 2**20:.1f} MB; the limit is {limit_bytes >> 20} MB "
+        "(KNOWLEDGE_MAX_DOCUMENT_MB)."
+    )
 
 
 def _reason(path: Path, error: OSError) -> str:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import DocumentUnreadable
 from core.text import scrub
-from knowledge.load.document import (
-    Document,
-    Heading,
-    Stretch,
-    has_text,
-    name,
-    open_heading,
-    sectioned,
-)
-from knowledge.load.rows import table
-from knowledge.load.text import decode
+from knowledge.load.dates import moment
+from knowledge.load.document import Document, has_text, name
+from knowledge.load.outline import Outline, Stretch, sectioned
+from knowledge.load.text import assumed, decode
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -31,6 +26,9 @@ DROPPED = [
     *("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas"),
     *("nav", "aside", "form", "button", "select", "input", "textarea", "dialog", "head"),
 ]
+CREATED = ("article:published_time", "dcterms.created", "dc.date", "date", "pubdate")
+MODIFIED = ("article:modified_time", "dcterms.modified", "last-modified", "revised")
+MAX_SPAN = 50  # columns or rows of one cell; more is a mistake or an attack
 HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 BLOCKS = frozenset(
     [
@@ -46,12 +44,14 @@ def load(path: Path, data: bytes) -> Document:
     """Return a part for each heading with text below it."""
     from bs4 import BeautifulSoup
 
+    text, encoding = _decoded(data)
     try:
-        soup = BeautifulSoup(_decoded(data), "lxml")
+        soup = BeautifulSoup(text, "lxml")
         title = _title(soup) or name(path.stem)
         author = _meta(soup, "author") or None
         language = name(_attribute(soup.html, "lang")) or _meta(soup, "language") or None
         description = _meta(soup, "description")
+        dates = [_date(soup, keys) for keys in (CREATED, MODIFIED)]
         writer = _Writer()
         writer.walk(_main(soup))
     except RecursionError as error:
@@ -63,21 +63,24 @@ def load(path: Path, data: bytes) -> Document:
         bytes=len(data),
         author=author,
         language=language,
-        metadata={"description": description} if description else {},
+        created=dates[0],
+        modified=dates[1],
+        metadata=({"description": description} if description else {}) | assumed(encoding),
     )
 
 
-def _decoded(data: bytes) -> str:
-    """Return the page in the encoding it declares, or else in the one that fits it best."""
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Return the page, and the encoding: the one it declares, or else the one that fits best."""
     declared = CHARSET.search(data[:CHARSET_BYTES])
     if declared is not None and not data.startswith(codecs.BOM_UTF8):
         try:
             # What browsers do: a page that says Latin-1 is read as its superset cp1252.
             encoding = codecs.lookup(declared[1].decode("ascii")).name
-            return data.decode("cp1252" if encoding == "iso8859-1" else encoding)
+            encoding = "cp1252" if encoding == "iso8859-1" else encoding
+            return data.decode(encoding), encoding
         except (LookupError, UnicodeDecodeError):
             pass  # it says what it is not
-    return decode(data)[0]
+    return decode(data)
 
 
 def _main(soup: BeautifulSoup) -> Tag:
@@ -118,9 +121,7 @@ class _Writer:
     """Writes paragraphs as it walks over elements, and begins anew at each heading."""
 
     def __init__(self) -> None:
-        self._stretches: list[Stretch] = []
-        self._headings: list[Heading] = []
-        self._blocks: list[str] = []
+        self._outline = Outline()
         self._line: list[str] = []
         self._bullet = False  # the next block begins a list item
 
@@ -136,17 +137,18 @@ class _Writer:
 
     def finish(self) -> list[Stretch]:
         """Return what was written."""
-        self._end_stretch()
-        return self._stretches
+        self._end_block()
+        return self._outline.finish()
 
     def _element(self, element: Tag) -> None:
         if element.name in HEADINGS:
-            self._heading(HEADINGS[element.name], element.get_text())
+            self._end_block()
+            self._outline.heading(HEADINGS[element.name], element.get_text())
         elif element.name == "pre":
             self._end_block()
             code = scrub(element.get_text()).strip("\n")
             if has_text(code):
-                self._blocks.append(f"```\n{code}\n```")
+                self._outline.block(f"```\n{code}\n```")
         elif element.name == "br":
             self._line.append("\n")
         elif element.name == "table" and element.find(["table", "pre", *HEADINGS]) is None:
@@ -160,31 +162,53 @@ class _Writer:
         else:
             self.walk(element)
 
-    def _heading(self, level: int, text: str) -> None:
-        self._end_stretch()
-        open_heading(self._headings, level, text)
-
     def _table(self, element: Tag) -> None:
         rows = [row.find_all(["td", "th"]) for row in element.find_all("tr")]
         header = bool(rows) and all(cell.name == "th" for cell in rows[0])
-        self._blocks.append(table([[c.get_text(" ") for c in row] for row in rows], header=header))
+        caption = element.find("caption")
+        self._outline.block(name(caption.get_text(" ")) if caption else "")
+        self._outline.table(_grid(rows), header=header)
 
     def _end_block(self) -> None:
         lines = [" ".join(line.split()) for line in "".join(self._line).split("\n")]
         self._line.clear()
         text = "\n".join(line for line in lines if line)
         if has_text(text):
-            self._blocks.append(f"- {text}" if self._bullet else text)
+            self._outline.block(f"- {text}" if self._bullet else text)
             self._bullet = False
 
-    def _end_stretch(self) -> None:
-        self._end_block()
-        text = ""
-        for block in filter(None, self._blocks):
-            in_list = block.startswith("- ") and text.rpartition("\n")[2].startswith("- ")
-            text += ("\n" if in_list else "\n\n" if text else "") + block
-        self._blocks.clear()
-        self._stretches.append((list(self._headings), text))
+
+def _grid(rows: Sequence[Sequence[Tag]]) -> list[list[str]]:
+    """Return the cells' texts, each under its column: a cell over many rows counts in each."""
+    waiting: dict[int, tuple[int, str]] = {}  # column to rows still covered, and by what
+    grid: list[list[str]] = []
+    for row in rows:
+        texts: list[str] = []
+
+        def fill(texts: list[str] = texts) -> None:
+            while len(texts) in waiting:
+                left, text = waiting.pop(len(texts))
+                if left > 1:
+                    waiting[len(texts)] = (left - 1, text)
+                texts.append(text)
+
+        for cell in row:
+            fill()
+            text, high = cell.get_text(" "), _span(cell, "rowspan")
+            for index in range(_span(cell, "colspan")):
+                # Names count for every column they stand over; a value is said once.
+                shown = text if index == 0 or cell.name == "th" else ""
+                if high > 1:
+                    waiting[len(texts)] = (high - 1, shown)
+                texts.append(shown)
+        fill()
+        grid.append(texts)
+    return grid
+
+
+def _span(cell: Tag, key: str) -> int:
+    written = _attribute(cell, key).strip()
+    return max(1, min(int(written), MAX_SPAN)) if written.isascii() and written.isdigit() else 1
 
 
 def _title(soup: BeautifulSoup) -> str:
@@ -195,8 +219,12 @@ def _title(soup: BeautifulSoup) -> str:
 
 
 def _meta(soup: BeautifulSoup, key: str) -> str:
-    element = soup.find("meta", attrs={"name": key})
+    element = soup.find("meta", attrs={"name": key}) or soup.find("meta", attrs={"property": key})
     return name(_attribute(element, "content"))
+
+
+def _date(soup: BeautifulSoup, keys: tuple[str, ...]) -> datetime | None:
+    return next(filter(None, (moment(_meta(soup, key)) for key in keys)), None)
 
 
 def _attribute(element: Tag | None, key: str) -> str:

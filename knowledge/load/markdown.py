@@ -5,23 +5,22 @@ from __future__ import annotations
 import datetime
 import re
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from knowledge.load.document import (
-    Document,
-    Heading,
-    Stretch,
-    name,
-    open_heading,
-    sectioned,
-    storable,
-)
-from knowledge.load.text import decode
+from knowledge.load.dates import moment
+from knowledge.load.document import Document, name, storable
+from knowledge.load.outline import Heading, Stretch, open_heading, sectioned
+from knowledge.load.rows import is_table, table
+from knowledge.load.text import assumed, decode
 
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#*)?[ \t]*$")
 UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+MAX_HEADING_CHARACTERS = 1000  # longer lines are not tried, which would take quadratic time
+RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")  # |---|:-:|
+CELL_END = re.compile(r"(?<!\\)\|")
 NOT_A_HEADING = re.compile(r"\s*(?:[-*+>|]|\d+[.)]|$)")  # lists, quotes, tables have no underline
 MARKUP = re.compile(r"[*_`]{1,3}(?=\S)(.+?)(?<=\S)[*_`]{1,3}|!?\[([^\]]*)\]\([^)]*\)")
 MAX_FRONT_MATTER_CHARACTERS = 20_000
@@ -29,10 +28,10 @@ MAX_FRONT_MATTER_CHARACTERS = 20_000
 
 def load(path: Path, data: bytes) -> Document:
     """Return a part for each heading with text below it."""
-    text, _ = decode(data)
+    text, encoding = decode(data)
     text, front = _front_matter(text)
     stretches = _stretches(text)
-    first = next((headings[0][1] for headings, _ in stretches if headings), "")
+    first = next((s.headings[0][1] for s in stretches if s.headings), "")
     title = name(front.pop("title", "")) or first or name(path.stem)
     author = name(front.pop("author", "")) or None
     language = name(front.pop("language", front.pop("lang", ""))) or None
@@ -43,7 +42,9 @@ def load(path: Path, data: bytes) -> Document:
         bytes=len(data),
         author=author,
         language=language,
-        metadata=front,
+        created=moment(front.get("date")) or moment(front.get("created")),
+        modified=moment(front.get("updated")) or moment(front.get("lastmod")),
+        metadata=front | assumed(encoding),
     )
 
 
@@ -54,9 +55,12 @@ def _stretches(text: str) -> list[Stretch]:
     body: list[str] = []
     fence = ""
 
-    def begin(level: int, heading: str) -> None:
-        found.append((list(headings), _joined(body)))
+    def end() -> None:
+        found.extend(Stretch(list(headings), text, table) for text, table in _tables(body))
         body.clear()
+
+    def begin(level: int, heading: str) -> None:
+        end()
         open_heading(headings, level, _plain(heading))
 
     lines = deque(text.split("\n"))
@@ -72,13 +76,15 @@ def _stretches(text: str) -> list[Stretch]:
             body.append(line)
         elif line.lstrip().startswith("<!--"):
             _drop_comment(line, lines)
+        elif len(line) > MAX_HEADING_CHARACTERS:
+            body.append(line)
         elif atx := ATX.match(line):
             begin(len(atx[1]), atx[2] or "")
         elif (underline := UNDERLINE.match(line)) and body and not NOT_A_HEADING.match(body[-1]):
             begin(1 if underline[1][0] == "=" else 2, body.pop())
         else:
             body.append(line)
-    found.append((list(headings), _joined(body)))
+    end()
     return found
 
 
@@ -89,6 +95,48 @@ def _drop_comment(line: str, lines: deque[str]) -> None:
     rest = line.partition("-->")[2]
     if rest.strip():
         lines.appendleft(rest)
+
+
+def _tables(lines: list[str]) -> Iterator[tuple[str, bool]]:
+    """Yield the text between tables, and each table: a row of names, a rule, rows."""
+    start = index = 0
+    fence = ""
+    while index < len(lines):
+        mark = FENCE.match(lines[index])
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not lines[index].strip(" `~\t"):
+            fence = ""
+        if fence or not _begins_table(lines, index):
+            index += 1
+            continue
+        stop = index + 2
+        while stop < len(lines) and "|" in lines[stop]:
+            stop += 1
+        rows = [_cells(line) for line in (lines[index], *lines[index + 2 : stop])]
+        if not is_table(rows):
+            index = stop
+            continue
+        if start < index:
+            yield _joined(lines[start:index]), False
+        yield table(rows, header=True), True
+        start = index = stop
+    if start < len(lines) or start == 0:
+        yield _joined(lines[start:]), False
+
+
+def _begins_table(lines: list[str], index: int) -> bool:
+    if index + 1 >= len(lines) or "|" not in lines[index] or "|" not in lines[index + 1]:
+        return False
+    rule = lines[index + 1]
+    return len(rule) <= MAX_HEADING_CHARACTERS and RULE.match(rule) is not None
+
+
+def _cells(line: str) -> list[str]:
+    cells = CELL_END.split(line.strip().removeprefix("|"))
+    if len(cells) > 1 and not cells[-1].strip():
+        cells.pop()
+    return [cell.replace("\\|", "|").strip() for cell in cells]
 
 
 def _joined(lines: list[str]) -> str:

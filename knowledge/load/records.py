@@ -39,7 +39,7 @@ def load(path: Path, data: bytes) -> Document:
     return Document(name(path.stem), "application/json", tuple(parts), len(data))
 
 
-def load_lines(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | DocumentError]]:
+def load_each(path: Path, limit_bytes: int) -> Iterator[tuple[int, Document | DocumentError]]:
     """Yield (line number, document or DocumentError) for each line that is not blank.
 
     The file itself may have any size: one line at a time is in memory.

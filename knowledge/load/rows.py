@@ -24,6 +24,13 @@ def table(rows: Sequence[Sequence[str]], *, header: bool) -> str:
     return "\n\n".join(named(first, row) for row in rows[1:])
 
 
+def is_table(rows: Sequence[Sequence[str]]) -> bool:
+    """True for a real table; a single row or a single column is how pages are laid out."""
+    filled = [row for row in rows if any(cell.strip() for cell in row)]
+    wide = any(sum(bool(cell.strip()) for cell in row) > 1 for row in filled)
+    return len(filled) > 1 and wide
+
+
 def named(names: Sequence[str], cells: Sequence[str]) -> str:
     """Return one row as `name: cell; name: cell`, empty cells left out."""
     pairs = zip_longest(names, cells, fillvalue="")

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import DocumentUnreadable
 from core.text import scrub
 from knowledge.load.document import Document, Part, name
-from knowledge.load.text import decode
+from knowledge.load.text import assumed, decode
 
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS = 1 << 16
@@ -42,9 +42,9 @@ def load(path: Path, data: bytes) -> Document:
     return Document(
         title=name(path.stem),
         media_type="text/tab-separated-values" if delimiter == "\t" else "text/csv",
-        parts=(Part("\n\n".join(rows), records=True),),
+        parts=(Part("\n\n".join(rows), records=True, table=True),),
         bytes=len(data),
-        metadata={"rows": len(rows), "columns": names},
+        metadata={"rows": len(rows), "columns": names} | assumed(encoding),
     )
 
 

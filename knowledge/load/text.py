@@ -25,6 +25,7 @@ BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
+UTF8 = frozenset({"utf-8", "utf-8-sig"})
 MAX_CONTROL_SHARE = 0.1  # of the characters; noise and machine code have more
 ALLOWED_CONTROLS = 8  # in a short text a few NULs are a large share
 SAMPLE = 1 << 16
@@ -32,8 +33,15 @@ SAMPLE = 1 << 16
 
 def load(path: Path, data: bytes) -> Document:
     """Return the text as one part; raises DocumentUnreadable when it is not text."""
-    text, _ = decode(data)
-    return Document(name(path.stem), "text/plain", (Part(text),), len(data))
+    text, encoding = decode(data)
+    return Document(
+        *(name(path.stem), "text/plain", (Part(text),), len(data)), metadata=assumed(encoding)
+    )
+
+
+def assumed(encoding: str) -> dict[str, str]:
+    """Return metadata that says in what encoding a text was read, where it is not UTF-8."""
+    return {} if encoding in UTF8 else {"encoding": encoding}
 
 
 def decode(data: bytes) -> tuple[str, str]:

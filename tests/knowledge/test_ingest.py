@@ -253,7 +253,7 @@ async def test_bad_files_are_named_and_stop_nothing(run: Ingest, tmp_path: Path)
         "a.pdf": "document_unreadable",
         "b.txt": "document_empty",
         "c.docx": "document_unreadable",
-        "d.pptx": "document_unsupported",
+        "d.pptx": "document_unreadable",
         "e.jsonl:2": "document_unreadable",
     }
     assert summary.succeeded

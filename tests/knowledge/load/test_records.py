@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import DocumentEmpty, DocumentError, DocumentTooLarge, DocumentUnreadable
 from knowledge.load.document import Document
-from knowledge.load.records import load, load_lines
+from knowledge.load.records import load, load_each
 
 LIMIT = 1 << 20
 
@@ -20,7 +20,7 @@ def lines(
     """Load lines; return what came of each, by number."""
     path = folder / "data.jsonl"
     path.write_bytes(b"\n".join(t if isinstance(t, bytes) else t.encode() for t in texts))
-    return dict(load_lines(path, limit))
+    return dict(load_each(path, limit))
 
 
 def one(folder: Path, **fields: object) -> Document:
