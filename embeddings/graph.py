@@ -4,6 +4,7 @@ Every weight is EXTERNAL data: a place (offset, length) in the package's `model.
 So the graph file is a few KB, kept in the repository, and nothing is exported or downloaded.
 
     ids (T,) int64  ->  embedding (384,) float32, unit length
+                        tokens (T, 384) float32, the last states that it is the mean of
 
 One text a call, without padding, so there is neither a batch nor a mask: a text's vector
 cannot depend on its neighbours, and one text a call is as fast as any batch on a CPU.
@@ -51,6 +52,7 @@ class _Graph:
             *((5, initializer) for initializer in self._initializers.values()),
             (11, _value_info("ids", _INT64, "tokens")),
             (12, _value_info("embedding", _FLOAT, HIDDEN)),
+            (12, _value_info("tokens", _FLOAT, "tokens", HIDDEN)),
         )
         return message(
             (1, IR_VERSION),
@@ -64,7 +66,9 @@ class _Graph:
         for layer in range(LAYERS):
             prefix = f"encoder.layer.{layer}."
             x = self._add_norm(x, self._attend(x, prefix), prefix + "attention.output.LayerNorm")
-            x = self._add_norm(x, self._feed_forward(x, prefix), prefix + "output.LayerNorm")
+            out = "tokens" if layer == LAYERS - 1 else ""
+            fed = self._feed_forward(x, prefix)
+            x = self._add_norm(x, fed, prefix + "output.LayerNorm", out=out)
         mean = self._node("ReduceMean", [x, self._ints("first", 0)], [_int("keepdims", 0)])
         self._node("LpNormalization", [mean], [_int("axis", -1), _int("p", 2)], out="embedding")
 
@@ -107,11 +111,11 @@ class _Graph:
         weights = [self._weight(f"{name}.weight"), self._weight(f"{name}.bias")]
         return self._node("Gemm", [x, *weights], [_int("transB", 1)])
 
-    def _add_norm(self, x: str, y: str, name: str) -> str:
+    def _add_norm(self, x: str, y: str, name: str, out: str = "") -> str:
         total = self._node("Add", [x, y])
         weights = [self._weight(f"{name}.weight"), self._weight(f"{name}.bias")]
         attributes = [_int("axis", -1), _float("epsilon", LAYER_NORM_EPSILON)]
-        return self._node("LayerNormalization", [total, *weights], attributes)
+        return self._node("LayerNormalization", [total, *weights], attributes, out=out)
 
     def _node(
         self, operator: str, inputs: list[str], attributes: Sequence[bytes] = (), out: str = ""
@@ -163,7 +167,8 @@ def _float(name: str, value: float) -> bytes:
     return message((1, name), (2, value), (20, 1))  # type FLOAT
 
 
-def _value_info(name: str, kind: int, size: int | str) -> bytes:
-    dimension = message((1 if isinstance(size, int) else 2, size))  # dim_value or dim_param
-    tensor = message((1, kind), (2, message((1, dimension))))
+def _value_info(name: str, kind: int, *sizes: int | str) -> bytes:
+    # dim_value or dim_param
+    dimensions = [message((1 if isinstance(size, int) else 2, size)) for size in sizes]
+    tensor = message((1, kind), (2, message(*((1, dimension) for dimension in dimensions))))
     return message((1, name), (2, message((1, tensor))))
