@@ -54,6 +54,9 @@ class KnowledgeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(**_CONFIG, env_prefix="KNOWLEDGE_")
 
+    chunking: Literal["structure", "sentence", "semantic"] = Field(
+        "structure", description="Chunks of paragraphs, of sentences, or of one subject."
+    )
     chunk_tokens: int = Field(200, ge=32, le=254, description="Tokens of a chunk at most.")
     overlap_tokens: int = Field(30, ge=0, description="Tokens a chunk shares with the next.")
     max_document_mb: int = Field(64, ge=1, description="Larger files are refused.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import orjson
 from core.settings import KnowledgeSettings
 from embeddings.base import Embedder
 from knowledge.access import Access, named
-from knowledge.chunk import chunks as chunked
+from knowledge.chunk.cut import Size, cut
 from knowledge.files import File, lines_of
 from knowledge.load.document import Document
 from knowledge.store import Chunk, DocumentRow, Known, digest, searchable
@@ -68,13 +67,8 @@ async def prepared(
 ) -> Work:
     """Return a document cut into chunks."""
     document, access = source.document, source.access
-    title, chunks = await asyncio.to_thread(
-        chunked,
-        document,
-        embedder,
-        chunk_tokens=settings.chunk_tokens,
-        overlap_tokens=settings.overlap_tokens,
-    )
+    size = Size(settings.chunk_tokens, settings.overlap_tokens, settings.chunking)
+    title, chunks = await cut(document, embedder, size)
     row = DocumentRow(
         uri=source.uri,
         title=title,
@@ -96,6 +90,6 @@ async def prepared(
 
 def _content_sha256(document: Document, settings: KnowledgeSettings) -> bytes:
     """Return a hash of everything that decides what is stored, the way of cutting included."""
-    cut = (RECIPE, settings.chunk_tokens, settings.overlap_tokens)
-    content = orjson.dumps([cut, document], option=orjson.OPT_SORT_KEYS)
+    how = (RECIPE, settings.chunking, settings.chunk_tokens, settings.overlap_tokens)
+    content = orjson.dumps([how, document], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).digest()
