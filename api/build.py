@@ -26,6 +26,7 @@ from embeddings.minilm import MiniLM
 from graphs.runner import Pace, Runner
 from knowledge.search import Search
 from nodes import context as turn
+from nodes.alike import Alike
 from nodes.intents import Intents
 from nodes.prompts import Prompts
 from nodes.replies import Replies
@@ -68,7 +69,9 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         tracer, database, model_url, embedder, intents, guard = await asyncio.gather(
             tracer_soon, database_soon, model_url_soon, embedder_soon, intents_soon, guard_soon
         )
-        prompts, replies = await asyncio.to_thread(lambda: (Prompts.load(), Replies.load()))
+        prompts, replies, alike = await asyncio.to_thread(
+            lambda: (Prompts.load(), Replies.load(), Alike.load())
+        )
         metrics = Metrics()
         search = Search(embedder, candidates=settings.knowledge.candidates)
         async with (
@@ -83,6 +86,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                     intents=intents,
                     prompts=prompts,
                     replies=replies,
+                    alike=alike,
                     metrics=metrics,
                 ),
                 limits(settings),
@@ -197,6 +201,7 @@ def limits(settings: Settings) -> turn.Limits:
         cache_entries=settings.cache.entries if settings.cache.enabled else 0,
         cache_seconds=settings.cache.ttl_seconds,
         cache_similarity=settings.cache.similarity,
+        configuration=f"{VERSION} {settings.knowledge.model_dump_json()}",
         unsupported=settings.run.unsupported,
     )
 

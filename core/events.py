@@ -19,7 +19,8 @@ EventType = Literal[
     "sources",  # {passages: [{marker, chunk_id, document_id, uri, title, section, page, score}]}
     "token",  # {text}
     "citation",  # a core.turn.Citation
-    "message.finished",  # {message_id, role, content, citations, abstained, finish_reason}
+    # {message_id, role, content, citations, abstained, finish_reason, cached}
+    "message.finished",
     "usage",  # {prompt_tokens, completion_tokens, total_tokens, model: ModelRecord}
     "run.finished",  # {run_id}
     "run.failed",  # {run_id, error: {code, message}}

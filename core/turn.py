@@ -113,6 +113,7 @@ class TurnState(TypedDict, total=False):
     intent: str
     intent_confidence: float  # in [0, 1]
     query: str  # standalone, what retrieval searches for
+    cache: dict[str, Any]  # what became of the look into the answer cache: result, why
     passages: list[Passage]  # as numbered in the prompt: passages[0] is [1]
     retrieval: dict[str, Any]  # for the turn log: queries, rounds, scores, what was assembled
     prompt: PromptRecord | None  # None when no model was asked

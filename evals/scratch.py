@@ -48,6 +48,7 @@ async def scratch_server(
             "PYTHONUNBUFFERED": "1",
             "DATABASE_FOLDER": str(folder / "postgres"),
             "API_PORT": "0",
+            "CACHE_ENABLED": "false",  # what is measured is the turn
             **(settings or {}),
         }
         process = await asyncio.create_subprocess_exec(

@@ -1,9 +1,10 @@
 """One turn of the conversation.
 
-START → screen ─┬→ recall → classify ─┬→ retrieve ─┐
-                │                     ├────────────┴→ generate → verify ─┐
-                │                     └→ clarify ────────────────────────┤
-                └→ refuse ───────────────────────────────────────────────┴→ remember → END
+START → screen ─┬→ recall → classify ─┬→ reuse ─┬→ retrieve ─┐
+                │                     │         └────────────┼─────────────────────┐
+                │                     ├──────────────────────┴→ generate → verify ─┤
+                │                     └→ clarify ──────────────────────────────────┤
+                └→ refuse ─────────────────────────────────────────────────────────┴→ remember → END
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nodes.recall import recall
 from nodes.refuse import refuse
 from nodes.remember import remember
 from nodes.retrieve import retrieve
+from nodes.reuse import reuse
 from nodes.screen import screen
 from nodes.staged import Node, staged
 from nodes.verify import verify
@@ -30,6 +32,7 @@ NODES: dict[str, Node] = {
     "screen": screen,
     "recall": recall,
     "classify": classify,
+    "reuse": reuse,
     "retrieve": retrieve,
     "generate": generate,
     "clarify": clarify,
@@ -54,6 +57,7 @@ def build(
     graph.add_conditional_edges("screen", after_screen)
     graph.add_edge("recall", "classify")
     graph.add_conditional_edges("classify", after_classify)
+    graph.add_conditional_edges("reuse", after_reuse)
     graph.add_edge("retrieve", "generate")
     graph.add_edge("generate", "verify")
     graph.add_edge("clarify", "remember")
@@ -68,9 +72,14 @@ def after_screen(state: TurnState) -> Literal["refuse", "recall"]:
     return "refuse" if state.get("refusal") else "recall"
 
 
-def after_classify(state: TurnState) -> Literal["clarify", "generate", "retrieve"]:
+def after_classify(state: TurnState) -> Literal["clarify", "generate", "reuse"]:
     """Ask back, talk, or look it up."""
     intent = Intent(state["intent"])
     if intent in ASK_BACK:
         return "clarify"
-    return "generate" if intent in TALK else "retrieve"
+    return "generate" if intent in TALK else "reuse"
+
+
+def after_reuse(state: TurnState) -> Literal["remember", "retrieve"]:
+    """What was found in the cache has been verified before it was kept."""
+    return "remember" if state.get("answer") else "retrieve"

@@ -40,6 +40,7 @@ def farewell(
         "citations": state.get("citations", []),
         "abstained": state.get("abstained", False),
         "finish_reason": state.get("finish_reason", "stop"),
+        "cached": cached(state),
     }
     last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
     if usage := state.get("usage"):
@@ -76,7 +77,7 @@ def turn_log(
         first_token_ms=state.get("first_token_ms"),
         total_ms=total_ms,
         outcome=verdict(state, outcome),
-        retrieval=state.get("retrieval", {}),
+        retrieval=found_by(state),
         support=state.get("support", []),
     )
 
@@ -88,6 +89,18 @@ def verdict(state: TurnState, outcome: Outcome) -> str:
     if state.get("refusal"):
         return "refused"
     return "abstained" if state.get("abstained") else "answered"
+
+
+def found_by(state: TurnState) -> dict[str, Any]:
+    """Return how the passages were found, the look into the answer cache among it."""
+    cache = state.get("cache")
+    return {**({"cache": cache} if cache else {}), **state.get("retrieval", {})}
+
+
+def cached(state: TurnState) -> str | None:
+    """Return how the answer was found in the cache: exact | semantic; None when it is new."""
+    result = state.get("cache", {}).get("result")
+    return result if result in ("exact", "semantic") else None
 
 
 def by_reference(sent: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ from core.metrics import Metrics
 from db.pool import Database
 from embeddings.base import Embedder
 from knowledge.assemble import Order, Strategy
+from knowledge.filter import Reader
 from knowledge.search import Search
+from nodes.alike import Alike
 from nodes.intents import Intents
 from nodes.prompts import Prompts
 from nodes.replies import Replies
@@ -31,6 +33,7 @@ class Services:
     intents: Intents
     prompts: Prompts
     replies: Replies
+    alike: Alike
     metrics: Metrics
 
 
@@ -48,6 +51,7 @@ class Limits:
     cache_entries: int = 2000  # answers kept to be given again, per tenant; 0: none
     cache_seconds: float = 3600.0  # their life at most
     cache_similarity: float = 0.9  # cosine of two questions that may share an answer
+    configuration: str = ""  # changes with every setting that may change an answer
     unsupported: Policy = "drop"  # what happens to a sentence that its sources do not support
 
 
@@ -63,3 +67,9 @@ class Context:
     limits: Limits
     stages: Stages  # measures the nodes and remembers what they changed
     emit: Emit  # appends to the run's journal
+    groups: tuple[str, ...] = ()  # that the user belongs to; none until there are accounts
+
+    @property
+    def reader(self) -> Reader:
+        """Return for whom documents are searched."""
+        return Reader(self.user_id, self.groups)

@@ -67,6 +67,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         answer=gate.released,
         citations=gate.citations,
         support=release.log,
+        findings=[*state.get("findings", []), *release.findings],
         model=await context.services.model.info(),
         usage=_usage(last),
         first_token_ms=first_token_ms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from nodes.context import Context
@@ -29,6 +30,7 @@ class Release:
         self._rules = rules
         self._held: list[tuple[Stretch, str]] = []  # before the first citation with support
         self.log: list[dict[str, Any]] = []  # each checked sentence, for the turn log
+        self.findings: list[dict[str, Any]] = []  # what the checks of the output noticed
 
     async def let(self, stretches: Sequence[Stretch]) -> str | None:
         """Let stretches of the answer leave; return the refusal when a check blocks one.
@@ -40,6 +42,7 @@ class Release:
             verdict = await self._context.services.guard.check_output(
                 stretch.text, protected=self._rules
             )
+            self.findings += map(asdict, verdict.findings)
             if verdict.refusal is not None:
                 return verdict.refusal
             text = await self._supported(stretch, verdict.text)

@@ -1,4 +1,4 @@
-"""Keeps what the conversation needs later; for now, its title."""
+"""Keeps what is needed later: the conversation's title, and an answer that may be given again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from langgraph.runtime import Runtime
 
 from core.turn import TurnState
 from nodes.context import Context
+from nodes.reuse import keep
 
 TITLE_CHARACTERS = 60
 
 
 async def remember(state: TurnState, runtime: Runtime[Context]) -> TurnState:
-    """Return a title for the thread, from its first question."""
+    """Return a title for the thread, from its first question; keep its answer."""
+    await keep(state, runtime.context)
     if state["user_seq"] > 1:
         return {}
     return {"title": title(state["text"])}

@@ -32,6 +32,7 @@ _MESSAGE: dict[str, Any] = {
         "citations": [{"marker": 1, "title": "Backups", "uri": "docs/backup.md"}],
         "sources": [{"marker": 1, "title": "Backups", "score": 0.87}],
         "abstained": False,
+        "cached": None,
         "model": {
             "name": "parley-extractive",
             "version": "1",

@@ -152,6 +152,7 @@ class Reply:
             "citations": outcome.message["citations"],
             "sources": outcome.sources,
             "abstained": outcome.message["abstained"],
+            "cached": outcome.message.get("cached"),  # exact | semantic | None
             "model": (outcome.usage or {}).get("model"),  # None when no model was asked
         }
 

@@ -44,6 +44,7 @@ _ANSWER = {
     "citations": [_CITATION],
     "abstained": False,
 }
+_END = {"finish_reason": "stop", "cached": None}
 _MESSAGE = _ANSWER | {"seq": 2, "run_id": _RUN["run_id"], "created_at": "2026-11-20T09:30:02Z"}
 _TURN = {
     "run_id": _RUN["run_id"],
@@ -55,6 +56,19 @@ _TURN = {
     "prompt_sha256": "9f2c…",
     "prompt": [{"role": "system", "content": "You answer from the sources …"}],
     "passages": [{"chunk_id": 42, "title": "Backups", "scores": {"vector": 0.71, "keyword": 9.2}}],
+    "retrieval": {
+        "cache": {"result": "miss", "refused": [{"cosine": 0.93, "differs": "number"}]},
+        "assembly": {"strategy": "relevance", "passages": [[42, 43]], "tokens": 410},
+    },
+    "support": [
+        {
+            "sentence": "Stop the server, then run the restore command [1].",
+            "markers": [1],
+            "supported": True,
+            "why": "quoted",
+            "action": "kept",
+        }
+    ],
     "raw_answer": "Stop the server, then run the restore command [1].",
     "model": {"name": "parley-extractive", "version": "1", "server": "parley-extractive 1"},
     "usage": {"prompt_tokens": 640, "completion_tokens": 12, "total_tokens": 652},
@@ -163,19 +177,22 @@ class RunList(BaseModel):
 class Answer(BaseModel):
     """The message that a run ended with."""
 
-    model_config = _shape(_ANSWER | {"finish_reason": "stop"})
+    model_config = _shape(_ANSWER | _END)
     message_id: UUID
     role: Literal["assistant"]
     content: str
     citations: list[dict[str, Any]]
     abstained: bool
     finish_reason: str
+    cached: Literal["exact", "semantic"] | None = Field(
+        None, description="Given before to the same question; null when it is new."
+    )
 
 
 class AnsweredRun(BaseModel):
     """A finished run with its answer."""
 
-    model_config = _shape({"run": _RUN, "message": _ANSWER | {"finish_reason": "stop"}})
+    model_config = _shape({"run": _RUN, "message": _ANSWER | _END})
     run: Run
     message: Answer
 
@@ -193,6 +210,12 @@ class TurnLog(BaseModel):
     prompt_sha256: str | None
     prompt: list[dict[str, Any]] = Field(description="As sent; stored messages by their id.")
     passages: list[dict[str, Any]] = Field(description="With the score of each retriever.")
+    retrieval: dict[str, Any] = Field(
+        description="How they were found: the look into the cache, queries, rounds, assembly."
+    )
+    support: list[dict[str, Any]] = Field(
+        description="Each checked sentence of the answer: supported or not, why, what was done."
+    )
     raw_answer: str = Field(description="What the model wrote, before any check changed it.")
     model: dict[str, Any] | None
     usage: dict[str, Any] | None

@@ -26,6 +26,7 @@ from evals.bench import edges, stock
 from evals.scratch import ROOT
 from graphs.runner import Pace, Runner
 from nodes import context as turn
+from nodes.alike import Alike
 from nodes.prompts import Prompts
 from nodes.replies import Replies
 
@@ -73,6 +74,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
             intents=intents,
             prompts=Prompts.load(),
             replies=Replies.load(),
+            alike=Alike.load(),
             metrics=metrics,
         )
         async with Runner(services, turn.Limits(), Pace(), tracer) as runner:

@@ -86,6 +86,7 @@ def launch(
                 "API_DRAIN_SECONDS": "5",
                 "DATABASE_FOLDER": str(folder / "postgres"),
                 "LOG_FORMAT": "json",
+                "CACHE_ENABLED": "false",  # most tests ask the same and look at whole turns
                 **settings,
             },
             stdout=subprocess.PIPE,

@@ -102,7 +102,8 @@ async def test_the_turn_log_tells_the_whole_turn(database: Database) -> None:
     assert log.usage is not None
     assert log.usage["completion_tokens"] == 64
     assert set(log.stages) == {
-        *("screen", "recall", "classify", "retrieve", "generate", "verify", "remember")
+        *("screen", "recall", "classify", "reuse"),
+        *("retrieve", "generate", "verify", "remember"),
     }
     assert log.first_token_ms is not None
 

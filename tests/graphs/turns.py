@@ -16,6 +16,7 @@ from core.metrics import Metrics
 from db.pool import Database
 from evals.bench import edges
 from graphs.runner import Pace, Runner, StartedRun
+from nodes.alike import Alike
 from nodes.context import Services
 from nodes.prompts import Prompts
 from nodes.replies import Replies
@@ -74,6 +75,7 @@ def services(database: Database, model: edges.ScriptedModel | None = None) -> Se
         "model": model or edges.ScriptedModel(),
         "guard": edges.ScriptedGuard(),
         "intents": edges.ScriptedIntents(),
+        "alike": Alike.load(),
         "metrics": Metrics(),
     }
     return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)

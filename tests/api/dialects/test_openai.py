@@ -65,6 +65,7 @@ async def test_a_stream_has_text_then_the_end_then_done() -> None:
         "citations": [CITATION],
         "sources": [SOURCE],
         "abstained": False,
+        "cached": None,
         "model": RECORD,
     }
     assert done == "[DONE]"
