@@ -1,15 +1,12 @@
 """Finds chunks by their words: BM25, exact, from posting lists in Postgres.
 
 Words are lexemes of Postgres' own English dictionary (stemmed, without stop words), for
-documents and questions alike. Each row of `keywords` belongs to one document, so replacing or
-deleting a document is exact at once; a question costs reading one row per document and word.
+documents and questions alike. A chunk's words are written with the chunk, in a row of their own
+(`keyword_fresh`); `knowledge/segments.py` packs many of them into segments later. A question
+reads both in one statement, so it sees one moment of the index, whatever goes on meanwhile.
 
-    score(chunk) = sum over the question's lexemes of
-        ln(1 + (N - n + .5) / (n + .5)) * f / (f + k1 * (1 - b + b * length / average))
-
-N chunks in all, n of them with the lexeme, f times in this one; lengths in lexemes.
 Postgres' own ts_rank_cd is no substitute: nDCG@10 .711 against .922 on SQuAD, and slower.
-Source: Robertson & Zaragoza 2009, in the form that Lucene computes since version 8.
+docs/decisions/0011 has the reasons and the measurements; knowledge/bm25.py has the formula.
 """
 
 from __future__ import annotations
@@ -24,12 +21,13 @@ from psycopg.rows import TupleRow
 
 from core.text import scrub
 from db.sql import load
+from knowledge.bm25 import FRESH, Best, Corpus, Ranking, Segment
+from knowledge.filter import EVERYTHING, Filter
+from knowledge.postings import Runs, unpack, unpack_lengths, unpack_mask
 
 SQL = load(__file__)
 
-K1, B = 1.2, 0.75  # Lucene's defaults
-
-POSTING = np.dtype([("chunk_id", ">i8"), ("count", ">i2"), ("length", ">i4")])
+_FIRST_LOOK = 4  # times `limit`: how many of the best are shown to a filter at first
 
 Conn = AsyncConnection[TupleRow]
 
@@ -41,53 +39,118 @@ class Hit(NamedTuple):
     score: float
 
 
-async def search(conn: Conn, query: str, *, tenant_id: str, limit: int) -> list[Hit]:
+async def search(
+    conn: Conn, query: str, *, tenant_id: str, limit: int, filter: Filter = EVERYTHING
+) -> list[Hit]:
     """Return the chunks that match best, best first; none when nothing but stop words is asked.
 
     A chunk needs not contain every word. Equal scores keep the order of their ids.
+    The filter takes chunks out, it does not change the scores of the others.
     """
-    parameters = {"tenant_id": tenant_id, "query": scrub(query)}
-    cursor = await conn.execute(SQL["postings"], parameters, binary=True)
-    lists = [np.frombuffer(packed, POSTING) for (packed,) in await cursor.fetchall()]
-    if not lists:
+    corpus = await _read(conn, query, tenant_id)
+    if corpus is None:
         return []
-    cursor = await conn.execute(SQL["totals"], parameters)
-    totals = await cursor.fetchone()
-    assert totals is not None
-    return rank(lists, chunks=totals[0], words=totals[1], limit=limit)
+    ranking = Ranking(corpus)
+    if filter == EVERYTHING:
+        best = ranking.best(limit)
+    else:
+        best = await _permitted(conn, ranking, tenant_id=tenant_id, limit=limit, filter=filter)
+    return [Hit(*hit) for hit in zip(best.ids.tolist(), best.scores.tolist(), strict=True)]
 
 
-async def index(conn: Conn, *, tenant_id: str, document_id: UUID) -> None:
-    """Make the stored chunks of a document findable by their words, titles and headings."""
-    await conn.execute(SQL["index"], {"tenant_id": tenant_id, "document_id": document_id})
+async def index(
+    conn: Conn, *, tenant_id: str, document_id: UUID, chunk_ids: Sequence[int] | None = None
+) -> None:
+    """Make chunks of a document findable by their words, titles and headings.
 
-
-async def drop(conn: Conn, *, tenant_id: str, document_id: UUID) -> None:
-    """Forget the words of a document that is about to be replaced."""
-    await conn.execute(SQL["drop"], {"tenant_id": tenant_id, "document_id": document_id})
-
-
-def rank(
-    lists: Sequence[np.ndarray[tuple[int], np.dtype[np.void]]],
-    *,
-    chunks: int,
-    words: int,
-    limit: int,
-) -> list[Hit]:
-    """Return the best `limit` chunks of the posting lists (one per lexeme, of POSTING), scored.
-
-    chunks: N above; words: the length of all of them together.
+    chunk_ids: those that are not indexed, or were dropped before; None: all of the document.
     """
-    average = words / chunks
-    parts = []
-    for postings in lists:
-        rarity = np.log1p((chunks - len(postings) + 0.5) / (len(postings) + 0.5))
-        count = postings["count"].astype(np.float64)
-        norm = K1 * (1 - B + B * postings["length"].astype(np.float64) / average)
-        parts.append(rarity * count / (count + norm))
-    ids, where = np.unique(
-        np.concatenate([postings["chunk_id"] for postings in lists]), return_inverse=True
+    await conn.execute(SQL["index"], _parameters(tenant_id, document_id, chunk_ids))
+
+
+async def drop(
+    conn: Conn, *, tenant_id: str, document_id: UUID, chunk_ids: Sequence[int] | None = None
+) -> None:
+    """Forget the words of chunks that stay; chunks that are deleted take theirs with them."""
+    await conn.execute(SQL["drop"], _parameters(tenant_id, document_id, chunk_ids))
+
+
+async def _read(conn: Conn, query: str, tenant_id: str) -> Corpus | None:
+    """Return what the question touches; None when that is nothing."""
+    cursor = await conn.execute(
+        SQL["read"], {"tenant_id": tenant_id, "query": scrub(query)}, binary=True
     )
-    scores = np.bincount(where, weights=np.concatenate(parts))
-    best = np.lexsort((ids, -scores))[:limit]
-    return [Hit(int(ids[i]), float(scores[i])) for i in best]
+    rows = await cursor.fetchall()
+    corpus = Corpus()
+    hit = False
+    buried = None
+    # A segment's row comes before its lists'.
+    for kind, segment_id, word, chunks, alive, words, dense, packed, lengths, dead in sorted(
+        rows, key=lambda row: row[0]
+    ):
+        if kind == 0:
+            corpus.chunks, corpus.words, buried = chunks, words, packed
+        elif kind == 1:
+            corpus.segments[segment_id] = Segment(
+                chunks,
+                alive,
+                words,
+                Runs.unpack(packed, chunks),
+                None if lengths is None else unpack_lengths(lengths, chunks),
+                unpack_mask(dead, chunks),
+            )
+        elif kind == 2:
+            postings = unpack(packed, chunks, dense=dense)
+            corpus.segments[segment_id].lists.append((word, postings))
+            hit = True
+        else:
+            corpus.fresh[word] = np.frombuffer(packed, FRESH)
+            hit = True
+    if not hit:
+        return None
+    if buried is not None:
+        ids = np.frombuffer(buried, ">i8").astype(np.int64)
+        for segment in corpus.segments.values():
+            segment.bury(ids)
+    return corpus
+
+
+async def _permitted(
+    conn: Conn, ranking: Ranking, *, tenant_id: str, limit: int, filter: Filter
+) -> Best:
+    """Return the best chunks that the filter lets through.
+
+    Shows it more and more of the ranking while that promises to be enough; a filter that lets
+    few through names them all instead.
+    """
+    parameters = {"tenant_id": tenant_id, **filter.parameters()}
+    looked = _FIRST_LOOK * limit
+    while True:
+        best = ranking.best(looked)
+        cursor = await conn.execute(
+            SQL["permitted"], {**parameters, "chunk_ids": best.ids.tolist()}, binary=True
+        )
+        let = np.array([chunk_id for (chunk_id,) in await cursor.fetchall()], np.int64)
+        through = np.isin(best.ids, let)
+        if len(let) >= limit or len(best.ids) < looked:
+            return Best(best.ids[through][:limit], best.scores[through][:limit])
+        share = len(let) / looked
+        needed = round(1.5 * limit / share) if share else ranking.chunks
+        if needed >= share * ranking.chunks:
+            break
+        looked = max(needed, 2 * looked)
+    cursor = await conn.execute(SQL["all_permitted"], parameters, binary=True)
+    row = await cursor.fetchone()
+    assert row is not None
+    ranking.keep(np.sort(np.frombuffer(row[0], ">i8").astype(np.int64)))
+    return ranking.best(limit)
+
+
+def _parameters(
+    tenant_id: str, document_id: UUID, chunk_ids: Sequence[int] | None
+) -> dict[str, object]:
+    return {
+        "tenant_id": tenant_id,
+        "document_id": document_id,
+        "chunk_ids": None if chunk_ids is None else list(chunk_ids),
+    }

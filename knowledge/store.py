@@ -211,15 +211,14 @@ async def _replace(
     cursor = await conn.execute(SQL["stored_chunks"], key)
     before = [_Before(*row) for row in await cursor.fetchall()]
     gone, moved, new = _compare(before, rows)
-    await keywords.drop(conn, **key)
-    if gone:
+    if gone:  # their words go with them
         await conn.execute(SQL["drop_chunks"], {**key, "chunk_ids": gone})
     if moved:
         await _move(conn, tenant_id, moved)
     if new:
         # Not COPY: Postgres refuses COPY FROM under row-level security. One statement with
         # arrays is as good here, where embedding is a hundred times slower than storing.
-        await conn.execute(
+        cursor = await conn.execute(
             SQL["add_chunks"],
             {
                 **key,
@@ -228,7 +227,8 @@ async def _replace(
                 "digests": [row.digest for row in new],
             },
         )
-    await keywords.index(conn, **key)
+        added = [chunk_id for (chunk_id,) in await cursor.fetchall()]
+        await keywords.index(conn, **key, chunk_ids=added)
     return document_id
 
 

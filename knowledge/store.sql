@@ -12,7 +12,7 @@ on conflict (tenant_id, uri) do update
    set title = excluded.title, media_type = excluded.media_type,
        content_sha256 = excluded.content_sha256, embedding_model = excluded.embedding_model,
        metadata = excluded.metadata, language = excluded.language, author = excluded.author,
-       chunks = excluded.chunks, tokens = excluded.tokens, words = 0, bytes = excluded.bytes,
+       chunks = excluded.chunks, tokens = excluded.tokens, bytes = excluded.bytes,
        modified_at = excluded.modified_at,
        owners = coalesce(%(owners)s::text[], d.owners),
        groups = coalesce(%(groups)s::text[], d.groups),

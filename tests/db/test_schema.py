@@ -14,7 +14,10 @@ from db.schema import FILE, describe
 # One row per thing, all that tells it from another. Names of schemas are always written out.
 CATALOG = {
     "columns": """
-        select attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull,
+        select attrelid::regclass,
+               -- its place; dropped columns keep their number
+               rank() over (partition by attrelid order by attnum), attname,
+               format_type(atttypid, atttypmod), attnotnull,
                attidentity, attgenerated, attcollation::regcollation,
                pg_get_expr(adbin, adrelid), attacl::text
           from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum

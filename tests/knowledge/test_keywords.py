@@ -1,60 +1,13 @@
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from db.pool import Database
 from knowledge import keywords
-from knowledge.keywords import POSTING, rank
 from knowledge.store import remove_document
 from tests.knowledge.conftest import Put
-
-WORDS = st.sampled_from(["apple", "pear", "plum", "fig", "quince"])
-
-
-def plain_bm25(corpus: Sequence[Sequence[str]], query: Sequence[str]) -> dict[int, float]:
-    """Return chunk -> score by the textbook, one chunk at a time."""
-    average = sum(map(len, corpus)) / len(corpus)
-    scores: dict[int, float] = {}
-    for number, chunk in enumerate(corpus):
-        counts = Counter(chunk)
-        for word in set(query) & set(chunk):
-            n = sum(word in other for other in corpus)
-            idf = math.log(1 + (len(corpus) - n + 0.5) / (n + 0.5))
-            norm = 1.2 * (1 - 0.75 + 0.75 * len(chunk) / average)
-            score = idf * counts[word] / (counts[word] + norm)
-            scores[number] = scores.get(number, 0) + score
-    return scores
-
-
-@given(
-    corpus=st.lists(st.lists(WORDS, min_size=1, max_size=12), min_size=1, max_size=20),
-    query=st.lists(WORDS, min_size=1, max_size=5),
-)
-def test_rank(corpus: list[list[str]], query: list[str]) -> None:
-    """The scores of posting lists are those of the textbook, on any small corpus."""
-    lists = [
-        np.array(
-            [(i, chunk.count(word), len(chunk)) for i, chunk in enumerate(corpus) if word in chunk],
-            POSTING,
-        )
-        for word in sorted(set(query))
-        if any(word in chunk for chunk in corpus)
-    ]
-    expected = plain_bm25(corpus, query)
-    if not lists:
-        assert not expected
-        return
-    hits = rank(lists, chunks=len(corpus), words=sum(map(len, corpus)), limit=100)
-    assert dict(hits) == pytest.approx(expected)
-    assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))
-    assert rank(lists, chunks=len(corpus), words=sum(map(len, corpus)), limit=3) == hits[:3]
+from tests.knowledge.test_bm25 import plain_bm25
 
 
 async def test_whole_way(database: Database, put: Put, tenant: str) -> None:
@@ -73,9 +26,8 @@ async def test_whole_way(database: Database, put: Put, tenant: str) -> None:
             "select chunk_id from chunks join documents using (document_id) order by uri, ordinal"
         )
         numbers = {chunk_id: n for n, (chunk_id,) in enumerate(await cursor.fetchall())}
-    assert {numbers[hit.chunk_id]: hit.score for hit in hits} == pytest.approx(
-        plain_bm25(corpus, query)
-    )
+    expected = plain_bm25(dict(enumerate(corpus)), query)
+    assert {numbers[hit.chunk_id]: hit.score for hit in hits} == pytest.approx(expected)
 
 
 async def find(database: Database, query: str, tenant_id: str) -> list[str]:

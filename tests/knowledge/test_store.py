@@ -24,11 +24,11 @@ from tests.knowledge.conftest import Put
 
 
 async def contents(database: Database, tenant_id: str) -> tuple[int, int, int]:
-    """Return how many documents, chunks and keyword rows a tenant has."""
+    """Return how many documents, chunks and lexemes of chunks a tenant has."""
     async with database.transaction(tenant_id) as conn:
         cursor = await conn.execute(
             "select (select count(*) from documents), (select count(*) from chunks),"
-            " (select count(*) from keywords)"
+            " (select count(*) from keyword_fresh, jsonb_object_keys(lexemes))"
         )
         row = await cursor.fetchone()
     assert row is not None
@@ -52,8 +52,9 @@ async def test_stores_what_it_is_given(database: Database, tenant: str) -> None:
         )
         cursor = await conn.execute(
             "select uri, title, media_type, content_sha256, embedding_model, bytes, metadata,"
-            " language, author, d.chunks, d.tokens, words, text, section, page, ordinal, c.tokens,"
-            " embedding from documents d join chunks c using (tenant_id, document_id)"
+            " language, author, d.chunks, d.tokens, k.words, text, section, page, ordinal,"
+            " c.tokens, embedding from documents d join chunks c using (tenant_id, document_id)"
+            " join keyword_fresh k using (tenant_id, chunk_id)"
         )
         row = await cursor.fetchone()
     assert row is not None
@@ -112,7 +113,7 @@ async def test_simultaneous_replacements(database: Database, put: Put, tenant: s
     """Of two that replace a document at once, one version is left, whole."""
     await asyncio.gather(*(put("a", f"apple {n}", f"pear {n}") for n in range(6)))
     documents, chunks, words = await contents(database, tenant)
-    assert (documents, chunks, words) == (1, 2, 3)
+    assert (documents, chunks, words) == (1, 2, 4)
 
 
 async def test_remove(database: Database, put: Put, tenant: str) -> None:
