@@ -14,6 +14,8 @@ _ORDINAL = re.compile(r"\d+(?:s|st|nd|rd|th)", re.IGNORECASE)
 _QUOTED = re.compile(
     r"“([^”\n]{2,300})”|\"([^\"\n]{2,300})\"|«([^»\n]{2,300})»|„([^“”\n]{2,300})[“”]"
 )
+_DOTTED = re.compile(r"\b(?:[A-Z]\.){2,}")  # U.S. is US
+_JOINED = frozenset({" ", "-", "'s ", "’s ", ". "})  # what may stand inside a name
 _GERMAN = listed("der die das und ist ein eine nicht mit von fur auf im den dem des wurde sich")
 
 
@@ -28,11 +30,13 @@ class Facts:
     quotes: tuple[str, ...]
 
 
-def facts(text: str, *, opening: bool = False) -> Facts:
+def facts(text: str, *, known: frozenset[str] = frozenset()) -> Facts:
     """Return the facts of `text`.
 
-    opening: its first word counts as a name too when it is written like one.
+    known: names in the stems of their words. A lone capitalised word that opens a sentence
+    counts as a name only when it is among them; "Water" may be capitalised for its place.
     """
+    text = _DOTTED.sub(_undotted, text)
     found = tuple(dates(text))
     rest = text
     for date in found:
@@ -45,7 +49,7 @@ def facts(text: str, *, opening: bool = False) -> Facts:
     return Facts(
         numbers=tuple(numbers(counted)),
         dates=found,
-        names=tuple(_names(rest, opening=opening)),
+        names=tuple(_names(rest, known)),
         codes=tuple(code for code in codes if not is_measure(code)),
         quotes=tuple("".join(groups) for groups in _QUOTED.findall(text)),
     )
@@ -53,51 +57,49 @@ def facts(text: str, *, opening: bool = False) -> Facts:
 
 def plain(text: str) -> str:
     """Return `text` as quotations are compared: folded, words alone, one blank between."""
+    text = _DOTTED.sub(_undotted, text)
     return " ".join(re.findall(r"\w+", fold(text)))
 
 
-def _names(text: str, *, opening: bool) -> Iterator[tuple[str, ...]]:
+def _names(text: str, known: frozenset[str]) -> Iterator[tuple[str, ...]]:
     said = words(text)
     german = sum(fold(word.text) in _GERMAN for word in said) >= 2  # writes all nouns large
     run: list[Word] = []
-    for place, word in enumerate(said):
-        between = text[run[-1].start + len(run[-1].text) : word.start] if run else ""
-        if _is_name(text, word, first=place == 0 and not opening, german=german):
-            if run and between not in (" ", "-", "’s ", "'s ", ". "):
-                yield from _run(run, text)
-                run = []
-            run.append(word)
-        elif run:
-            yield from _run(run, text)
+    for word in [*said, None]:
+        between = text[run[-1].start + len(run[-1].text) : word.start] if run and word else ""
+        named = word is not None and _is_name(word, german=german)
+        if run and not (named and between in _JOINED):
+            if len(run) > 1 or not _opens(text, run[0]) or run[0].stem in known:
+                yield tuple(one.text for one in run)
             run = []
-    yield from _run(run, text)
+        if named and word is not None:
+            run.append(word)
 
 
-def _run(run: list[Word], text: str) -> Iterator[tuple[str, ...]]:
-    """Yield a run; a lone word that opens a sentence may have its capital from there."""
-    if len(run) == 1 and _opens(text, run[0]) and run[0].text[1:].islower():
-        return
-    if run:
-        yield tuple(word.text for word in run)
-
-
-def _is_name(text: str, word: Word, *, first: bool, german: bool) -> bool:
+def _is_name(word: Word, *, german: bool) -> bool:
     written = word.text
     if any(letter.isupper() for letter in written[1:]):
         return True
-    if not written[:1].isupper() or len(written) < 2 or fold(written) in STOP or german:
-        return False
-    return not first or not is_month(written)
+    plain_word = len(written) < 2 or german or fold(written) in STOP or is_month(written)
+    return written[:1].isupper() and not plain_word
 
 
 def _opens(text: str, word: Word) -> bool:
+    """Return whether a word may have its capital from its place."""
+    if any(letter.isupper() for letter in word.text[1:]):
+        return False
     before = text[: word.start].rstrip(" \"'“‘«(-*•#>\n")
     return not before or before[-1] in ".!?:;…"
 
 
 def stems(text: str) -> frozenset[str]:
     """Return the words of `text` as they are compared."""
+    text = _DOTTED.sub(_undotted, text)
     return frozenset(word.stem for word in words(text))
+
+
+def _undotted(match: re.Match[str]) -> str:
+    return match.group().replace(".", "")
 
 
 def initials(text: str) -> frozenset[str]:

@@ -23,9 +23,12 @@ from tgi.embedded.words import content, fold, listed, words
 
 Policy = Literal["drop", "mark", "keep"]  # what happens to a sentence without support
 
-NEAR = 0.5  # cosine with the nearest sentence, or two in a row, of the passage
-SHARED = 0.6  # ... or this share of its words stands in the passage, as a smaller number may do
-ALIKE = 0.75  # share of the words in one sentence from which on "not" is the difference
+# A sentence means what a passage says when this much of it is there: 3/4 the share of its words,
+# 1/4 the cosine with the nearest sentence, or two in a row; or when the cosine alone is so high.
+ENOUGH, NEAR = 0.5, 0.7
+WORDS_WEIGHT = 0.75
+ALIKE = 0.75  # share of the words in one sentence from which on a "not" makes the difference
+SAME = 0.9  # ... and from which on the lack of one does
 CLAIM_WORDS = 4  # a sentence without citation, name and number says less when it is shorter
 
 _MARK = re.compile(r"[ \t]*\[\d{1,3}\]")
@@ -52,6 +55,17 @@ class SupportCheck:
         self._sources = [_Source(passage) for passage in passages]
         self._embedder = embedder
 
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The words of all names in the passages."""
+        return frozenset(
+            stem
+            for source in self._sources
+            for run in source.facts.names
+            for name in run
+            for stem in stems(name)
+        )
+
     async def check(self, sentence: str, markers: Sequence[int]) -> Support:
         """Return whether the passages that `sentence` cites support it; any, when it cites none.
 
@@ -63,7 +77,7 @@ class SupportCheck:
         parts = [words_only for part in text.split("…") if (words_only := plain(part))]
         if parts and any(all(source.says(part) for part in parts) for source in sources):
             return Support(True, "quoted")
-        stated = facts(text)
+        stated = facts(text, known=self._names)
         said = frozenset(word.stem for word in content(words(text)))
         if not cited and not _claims(stated, said):
             return Support(True, "nothing to check")
@@ -91,14 +105,17 @@ class SupportCheck:
             return Support(False, "meaning")
         shares = [len(said & one) / len(said) for one in source.stems]
         nearest = max(range(len(shares)), key=shares.__getitem__)
-        if shares[nearest] >= ALIKE and _denies(text) != _denies(source.sentences[nearest], said):
+        denied, denies = _denies(source.sentences[nearest], said), _denies(text)
+        if denied != denies and shares[nearest] >= (ALIKE if denies else SAME):
             return Support(False, "negation")
-        if len(said & source.known) / len(said) >= SHARED:
+        shared = len(said & source.known) / len(said)
+        if WORDS_WEIGHT * shared >= ENOUGH:  # whatever the cosine is: it is hardly ever negative
             return Support(True, "meaning")
         if source.vectors is None:
             source.vectors = await self._embedder.passages(source.windows)
         near = float((source.vectors @ vector).max())
-        return Support(near >= NEAR, "meaning")
+        enough = WORDS_WEIGHT * shared + (1 - WORDS_WEIGHT) * near >= ENOUGH
+        return Support(enough or near >= NEAR, "meaning")
 
 
 class _Source:
@@ -120,7 +137,7 @@ class _Source:
     @cached_property
     def facts(self) -> Facts:
         """What the passage, its title and its section state."""
-        return facts(f"{self._head}\n{self._text}", opening=True)
+        return facts(f"{self._head}\n{self._text}")
 
     @cached_property
     def known(self) -> frozenset[str]:
