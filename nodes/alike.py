@@ -56,7 +56,9 @@ _ASKED = frozenset("what who whom whose where when why how year time many much l
 _TENSE = frozenset(
     "is are was were be been do did has have had will would can could may might must should".split()  # noqa: SIM905
 )
-_PRIVATE = re.compile(r"[^\s@]+@[^\s@]+\.\w|(?:\d[ -]?){7,}|\b[A-Z]{2}\d{2}(?: ?\w{4}){3,}")
+_PRIVATE = re.compile(
+    r"[^\s@]{1,64}@[^\s@]{1,64}\.\w|(?:\d[ -]?){7,}|\b[A-Z]{2}\d{2}(?: ?\w{4}){3,}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Alike:
         }
         self._longest = max(map(len, self._phrases))
         self._forms = [
-            (number, re.compile(form.replace("X", "(.+)")))
+            (number, _pattern(form))
             for form, number in sorted(
                 (
                     (form, number)
@@ -122,7 +124,7 @@ class Alike:
     def _letters(self, one: str, other: str) -> bool:
         """Return whether capitals make a difference: WHO and who, Polish and polish.
 
-        Elsewhere than in English they make one in every word, unless somebody types none.
+        Elsewhere than in English they make one in every word.
         """
         first, second = _cased(one), _cased(other)
         english = _is_english(first) and _is_english(second)
@@ -130,8 +132,9 @@ class Alike:
         for mine, theirs in _same_words(first, second):
             if mine == theirs:
                 continue
-            if mine.casefold() in self._ambiguous or not (english or lower):
+            if not english or mine.casefold() in self._ambiguous:
                 return True
+            # Who types everything small writes acronyms small, too.
             if mine.isupper() != theirs.isupper() and len(mine) > 1 and not lower:
                 return True
         return False
@@ -227,6 +230,11 @@ def _parts(word: str) -> list[str]:
         stem = word[:-2]
         return [stem, "is"] if stem in _IS else [stem]
     return [word]
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    words = (_NUMBERS.get(word, word) for word in form.split())
+    return re.compile(" ".join("(.+)" if word == "X" else re.escape(word) for word in words))
 
 
 def _agents(verbs: Sequence[Sequence[str]]) -> list[list[str]]:

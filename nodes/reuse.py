@@ -32,6 +32,7 @@ FORMAT = 1  # of what is kept; raise it when old entries cannot be read any more
 # A new chunk this much farther from the question than the last source may still become one,
 # by its words. docs/decisions/0018 has the measurement.
 MARGIN = 0.1
+MAX_CHARACTERS = 500  # of a question; a longer one is nobody else's
 SAMPLED = ("temperature", "top_p")  # who sets these wants it said anew
 _SENTENCE = re.compile(r"\S.*?(?:[.!?…]['\"’”)\]]*(?:[ \t]*\[\d{1,3}\])*(?=\s)|\Z)\s*", re.DOTALL)
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -109,10 +110,11 @@ def unfit(state: TurnState, context: Context) -> str | None:
         "instructions": bool(state.get("instructions")),
         "findings": bool(state.get("findings")),
         "rewritten": state["query"] != text,
+        "long": len(text) > MAX_CHARACTERS,
         "sampling": any(name in given for name in SAMPLED) and given.get("temperature") != 0,
-        "personal": context.services.alike.personal(text),
     }
-    return next((why for why, applies in reasons.items() if applies), None)
+    found = next((why for why, applies in reasons.items() if applies), None)
+    return found or ("personal" if context.services.alike.personal(text) else None)
 
 
 def worth_keeping(state: TurnState) -> bool:
