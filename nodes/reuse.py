@@ -65,7 +65,7 @@ async def reuse(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     record = {
         "result": result,
         "answer_id": str(chosen.answer_id),
-        "run_id": chosen.turn["run_id"],
+        "run_id": chosen.turn.get("run_id"),
         "cosine": round(chosen.cosine, 4),
         "age_seconds": round(chosen.age_seconds, 1),
     }
@@ -194,7 +194,7 @@ def nearest(passages: Sequence[Passage], limit: int) -> float:
 async def again(entry: answers.Found, context: Context) -> TurnState | None:
     """Let a kept answer leave, as it streamed the first time; None when a check objects today.
 
-    Raises CacheFailed when the entry cannot be read, CheckFailed when a check cannot run.
+    None too when the entry cannot be read. Raises CheckFailed when a check cannot run.
     """
     try:
         answer = str(entry.turn["answer"])
@@ -212,8 +212,9 @@ async def again(entry: answers.Found, context: Context) -> TurnState | None:
             finish_reason="stop",
         )
         sources = [source(number, passage) for number, passage in enumerate(passages, 1)]
-    except (KeyError, TypeError) as error:
-        raise CacheFailed("An entry of the answer cache cannot be read.") from error
+    except (KeyError, TypeError):
+        log.warning("answer %s of the cache cannot be read", entry.answer_id)
+        return None
     rules = context.services.prompts["answer"].rules
     verdict = await context.services.guard.check_output(answer, protected=rules)
     if verdict.refusal is not None or verdict.text != answer:
