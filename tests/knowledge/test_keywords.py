@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import itertools
+import random
+from uuid import uuid4
+
 import numpy as np
+import psycopg
 import pytest
 
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate, migrations
 from db.pool import Database
 from knowledge import keywords
+from knowledge.filter import Filter, Reader
+from knowledge.segments import merge
 from knowledge.store import remove_document
 from tests.knowledge.conftest import Put
 from tests.knowledge.test_bm25 import plain_bm25
+from tests.knowledge.words import WORDS, answers, ask
+from tests.knowledge.words import put as put_words
 
 
 async def test_whole_way(database: Database, put: Put, tenant: str) -> None:
@@ -115,3 +126,122 @@ async def test_long_query(database: Database, put: Put, tenant: str) -> None:
     await put("a", "apple", "needle")
     query = ("hay stack straw grass " * 1500)[:31_990] + " needle"
     assert await find(database, query, tenant) == ["needle"]
+
+
+async def test_filter(database: Database, tenant: str) -> None:
+    """With a filter the best are those of the whole ranking that it lets through, in order.
+
+    Whether it lets through much, little or nothing, fresh or packed.
+    """
+    chance = random.Random(7)
+    label = {100: "one", 20: "some", 3: "many"}
+    for n in range(100):
+        await put_words(
+            database,
+            tenant,
+            f"file:///{n % 2}/{n}",
+            [" ".join(chance.choices(WORDS, k=6)) for _ in range(2)],
+            labels=[name for every, name in label.items() if n % every == 0],
+            owners=["ada"] if n % 3 else [],
+        )
+    filters = [
+        Filter(labels=("many",)),
+        Filter(labels=("some",)),
+        Filter(labels=("one",)),
+        Filter(labels=("none",)),
+        Filter(labels=("many", "some")),
+        Filter(under="file:///1/"),
+        Filter(reader=Reader("ada")),
+        Filter(reader=Reader("bob")),
+        Filter(reader=Reader("bob"), labels=("some",), under="file:///0/"),
+    ]
+    for least in (1000, 150, 1):
+        await merge(database, tenant_id=tenant, least=least)
+        for filter, query in itertools.product(filters, ["apple", "plum fig quince"]):
+            ranked = await ask(database, tenant, query, limit=1000)
+            allowed = await let_through(database, tenant, filter)
+            expected = [hit for hit in ranked if hit.chunk_id in allowed]
+            for limit in (1, 5, 300):
+                found = await ask(database, tenant, query, limit=limit, filter=filter)
+                assert found == expected[:limit], (filter, limit)
+
+
+async def let_through(database: Database, tenant: str, filter: Filter) -> set[int]:
+    """Return the chunks that a filter lets through, one question at a time."""
+    async with database.transaction(tenant) as conn:
+        cursor = await conn.execute(
+            "select chunk_id, owners, labels, uri from chunks join documents using (document_id)"
+        )
+        rows = await cursor.fetchall()
+    return {
+        chunk_id
+        for chunk_id, owners, labels, uri in rows
+        if (filter.reader is None or not owners or filter.reader.user_id in owners)
+        and set(filter.labels) <= set(labels)
+        and uri.startswith(filter.under)
+    }
+
+
+async def test_upgrade(server: EmbeddedPostgres) -> None:
+    """What an older version stored is found after the upgrade, without ingesting it again."""
+    name = f"older_{uuid4().hex}"
+    with psycopg.connect(server.admin_url, autocommit=True) as conn:
+        conn.execute(f"create database {name}".encode())
+    try:
+        admin_url = server.address("postgres", name)
+        with psycopg.connect(admin_url, autocommit=True) as conn:
+            conn.execute("create schema parley")
+            conn.execute("create schema checkpoints")
+            conn.execute("set search_path = parley, checkpoints, public")
+            conn.execute(
+                "create table migrations (name text primary key, sha256 text not null,"
+                " applied_at timestamptz not null default now())"
+            )
+            for migration in migrations():
+                if migration.name < "0004":
+                    conn.execute(migration.text.encode())
+                    conn.execute(
+                        "insert into migrations (name, sha256) values (%s, %s)",
+                        [migration.name, migration.sha256],
+                    )
+            for number, tenant in enumerate(("one", "two")):
+                conn.execute(
+                    "insert into documents (tenant_id, document_id, uri, title, media_type,"
+                    " content_sha256, embedding_model, chunks, bytes)"
+                    " values (%s, gen_random_uuid(), 'a', 'Fruit', 'text/plain', '', 'm', 2, 1)",
+                    [tenant],
+                )
+                conn.execute(
+                    "insert into chunks (tenant_id, document_id, ordinal, text, tokens, embedding)"
+                    " select tenant_id, document_id, o, t, 1, array_fill(0.1, array[384])"
+                    " from documents, (values (0, 'an apple'), (1, %s)) c (o, t)"
+                    " where tenant_id = %s",
+                    [f"pear {number}/{number}", tenant],
+                )
+        await migrate(admin_url)
+        async with Database.open(server.address("parley_app", name)) as database:
+            assert len(await ask(database, "one", "fruit")) == 2
+            assert len(await ask(database, "two", "pears")) == 1
+            assert len(await ask(database, "one", "0")) == 1
+            before = await ask(database, "two", "fruit apple")
+            assert (await merge(database, tenant_id="two", least=1)).chunks == 2
+            assert await ask(database, "two", "fruit apple") == before
+    finally:
+        with psycopg.connect(server.admin_url, autocommit=True) as conn:
+            conn.execute(f"drop database {name} with (force)".encode())
+
+
+async def test_reindexed(database: Database, tenant: str) -> None:
+    """A chunk whose words are dropped and written again counts once, wherever its words lay."""
+    await put_words(database, tenant, "a", ["apple", "plum"])
+    before = await answers(database, tenant)
+    for least in (100, 1, 100, 1):
+        await merge(database, tenant_id=tenant, least=least)
+        async with database.transaction(tenant) as conn:
+            cursor = await conn.execute("select document_id, chunk_id from chunks order by ordinal")
+            (document_id, chunk_id), _ = await cursor.fetchall()
+            key = {"tenant_id": tenant, "document_id": document_id, "chunk_ids": [chunk_id]}
+            await keywords.drop(conn, **key)
+            assert await keywords.search(conn, "apple", tenant_id=tenant, limit=5) == []
+            await keywords.index(conn, **key)
+        assert await answers(database, tenant) == before
