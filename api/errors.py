@@ -28,6 +28,8 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.ThreadNotFound: 404,
     errors.RunNotFound: 404,
     errors.ModelNotFound: 404,
+    errors.DocumentNotFound: 404,
+    errors.IngestionNotFound: 404,
     errors.Conflict: 409,
     errors.RunActive: 409,
     errors.RunEnded: 409,
@@ -39,6 +41,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.DocumentEncrypted: 422,
     errors.DocumentUnsupported: 415,
     errors.DocumentEmpty: 422,
+    errors.DocumentInvalid: 422,
     errors.DocumentTooLarge: 413,
     # the operator can mend it
     errors.OperatorError: 503,

@@ -11,7 +11,9 @@ ParleyError
 │   ├── NotFound
 │   │   ├── ThreadNotFound
 │   │   ├── RunNotFound
-│   │   └── ModelNotFound
+│   │   ├── ModelNotFound
+│   │   ├── DocumentNotFound
+│   │   └── IngestionNotFound
 │   ├── Conflict
 │   │   ├── RunActive
 │   │   ├── RunEnded
@@ -22,6 +24,7 @@ ParleyError
 │   ├── DocumentEncrypted
 │   ├── DocumentUnsupported
 │   ├── DocumentEmpty
+│   ├── DocumentInvalid
 │   └── DocumentTooLarge
 └── OperatorError                 a service or a setting is wrong; the operator can mend it
     ├── SettingsInvalid
@@ -35,6 +38,7 @@ ParleyError
     │   ├── RoleTooPowerful
     │   └── SchemaOutdated
     ├── EmbeddingUnavailable
+    ├── RerankerUnavailable
     ├── VectorEngineUnavailable
     ├── ClusterUnavailable
     ├── CacheFailed
@@ -142,6 +146,18 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class DocumentNotFound(NotFound):
+    """There is no such document."""
+
+    code = "document_not_found"
+
+
+class IngestionNotFound(NotFound):
+    """There is no such ingestion; those that ended are kept for a week."""
+
+    code = "ingestion_not_found"
+
+
 class Conflict(UserError):
     """The request conflicts with the present state."""
 
@@ -200,6 +216,12 @@ class DocumentEmpty(DocumentError):
     """The document holds no text."""
 
     code = "document_empty"
+
+
+class DocumentInvalid(DocumentError):
+    """What was read of the document does not have the form of one."""
+
+    code = "document_invalid"
 
 
 class DocumentTooLarge(DocumentError):
@@ -278,6 +300,12 @@ class EmbeddingUnavailable(OperatorError):
     """The embedding model could not be loaded."""
 
     code = "embedding_unavailable"
+
+
+class RerankerUnavailable(OperatorError):
+    """The reranking server does not answer."""
+
+    code = "reranker_unavailable"
 
 
 class CacheFailed(OperatorError):

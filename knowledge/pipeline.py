@@ -14,12 +14,14 @@ from core.settings import KnowledgeSettings
 from db.pool import Database
 from embeddings.base import Embedder, Vectors
 from knowledge.access import Access
+from knowledge.checks import Expected, Ledger
 from knowledge.files import Failure, File, file_of
+from knowledge.late import Late
 from knowledge.load.document import Document
 from knowledge.load.reader import Reader
 from knowledge.prepare import Work, opened, prepared
 from knowledge.store import (
-    Encoded,
+    ChunkVectors,
     Known,
     encoded,
     remove_document,
@@ -32,7 +34,7 @@ BATCH_CHUNKS = 64  # embedded together, so that short documents keep every core 
 REMOVALS = 200  # in one transaction
 
 Batch = list[Work]
-Vectored = tuple[Batch, dict[bytes, Encoded]]
+Vectored = tuple[Batch, dict[bytes, ChunkVectors]]
 
 
 class Pipeline:
@@ -59,7 +61,9 @@ class Pipeline:
         self._access = access
         self._known = known
         self._report = report
+        self._late = Late.load()
         self._lines = _by_file(known)
+        self._ledger = Ledger(database, tenant_id=tenant_id)
         self.summary = Summary()
 
     async def run(self, files: Iterable[File]) -> None:
@@ -77,6 +81,8 @@ class Pipeline:
                 group.create_task(self._store(embedded))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from failed
+        await self._ledger.compare()
+        self.summary.differences = self._ledger.differences
 
     async def _read(self, files: Iterable[File], out: asyncio.Queue[Vectored | None]) -> None:
         """Read and cut what has changed, in batches."""
@@ -126,6 +132,7 @@ class Pipeline:
                 shown=file.shown,
                 before=before,
             )
+        await self._ledger.note(source.uri, Expected(source.content_sha256))
         if source.access.changes(before.access):
             async with self._database.transaction(self._tenant_id) as conn:
                 await set_access(
@@ -138,7 +145,7 @@ class Pipeline:
             self._report.finish(file.shown, "unchanged", document.bytes, 0)
         return None
 
-    async def _encoded(self, batch: Batch) -> dict[bytes, Encoded]:
+    async def _encoded(self, batch: Batch) -> dict[bytes, ChunkVectors]:
         """Return the vectors that are stored already, in these documents or in others."""
         digests = {found for work in batch for found in work.digests}
         async with self._database.transaction(self._tenant_id) as conn:
@@ -157,7 +164,7 @@ class Pipeline:
             began = time.perf_counter()
             for first in range(0, len(new), BATCH_CHUNKS):
                 some = new[first : first + BATCH_CHUNKS]
-                made = await _encode(self._embedder, [texts[found] for found in some])
+                made = await _encode(self._embedder, self._late, [texts[found] for found in some])
                 vectors |= zip(some, made, strict=True)
                 self._report.embed(len(some))
             self.summary.embedding_seconds += time.perf_counter() - began
@@ -184,7 +191,7 @@ class Pipeline:
                 except DocumentError as error:
                     self.fail(Failure(work.shown, error))
                 else:
-                    self._count(work)
+                    await self._count(work)
 
     async def remove(self, uris: Iterable[str]) -> None:
         """Remove documents that are not there any more."""
@@ -192,13 +199,16 @@ class Pipeline:
             self.summary.removed += 1
             self._report.finish(uri, "removed", 0, 0)
 
-    def _count(self, work: Work) -> None:
+    async def _count(self, work: Work) -> None:
         if work.outcome == "added":
             self.summary.added += 1
         else:
             self.summary.changed += 1
+        tokens = sum(chunk.tokens for chunk in work.chunks)
+        expected = Expected(work.row.content_sha256, len(work.chunks), tokens)
+        await self._ledger.note(work.row.uri, expected)
         self.summary.chunks += len(work.chunks)
-        self.summary.tokens += sum(chunk.tokens for chunk in work.chunks)
+        self.summary.tokens += tokens
         self._report.finish(work.shown, work.outcome, work.row.bytes, len(work.chunks))
 
     def _unreadable(self, file: File, line: int, error: DocumentError) -> None:
@@ -220,12 +230,12 @@ async def remove(database: Database, uris: Iterable[str], *, tenant_id: str) -> 
     return gone
 
 
-async def _encode(embedder: Embedder, texts: Sequence[str]) -> list[Encoded]:
+async def _encode(embedder: Embedder, late: Late, texts: Sequence[str]) -> list[ChunkVectors]:
     """Return what chunks are found and reranked by."""
-    return [Encoded(vector, None) for vector in await embedder.passages(texts)]
+    return [ChunkVectors(one.vector, late.pack(one)) for one in await embedder.encoded(texts)]
 
 
-def _stacked(found: Sequence[Encoded], dimensions: int) -> Vectors:
+def _stacked(found: Sequence[ChunkVectors], dimensions: int) -> Vectors:
     empty = np.zeros((0, dimensions), np.float32)
     return np.stack([one.vector for one in found]) if found else empty
 

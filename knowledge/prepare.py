@@ -10,6 +10,7 @@ import orjson
 from core.settings import KnowledgeSettings
 from embeddings.base import Embedder
 from knowledge.access import Access, named
+from knowledge.checks import check
 from knowledge.chunk.cut import Size, cut
 from knowledge.files import File, lines_of
 from knowledge.load.document import Document
@@ -52,6 +53,7 @@ def opened(
 
     access: what the whole ingestion says; the document's own row has the last word.
     """
+    check(document)
     document, own = named(document)
     uri = lines_of(file.uri) + document.fragment if document.fragment else file.uri
     return Opened(document, uri, _content_sha256(document, settings), own.over(access))

@@ -73,7 +73,7 @@ class Known(NamedTuple):
     access: Access
 
 
-class Encoded(NamedTuple):
+class ChunkVectors(NamedTuple):
     """What a chunk is found by: the same for every chunk with its digest."""
 
     vector: Vector
@@ -155,13 +155,15 @@ async def known(conn: Conn, *, tenant_id: str, prefix: str | None = None) -> dic
     }
 
 
-async def encoded(conn: Conn, *, tenant_id: str, digests: Sequence[bytes]) -> dict[bytes, Encoded]:
+async def encoded(
+    conn: Conn, *, tenant_id: str, digests: Sequence[bytes]
+) -> dict[bytes, ChunkVectors]:
     """Return the vectors of the chunks that the tenant has already, by digest."""
     cursor = await conn.execute(
         SQL["vectors"], {"tenant_id": tenant_id, "digests": list(digests)}, binary=True
     )
     return {
-        found: Encoded(vector.to_numpy().astype(np.float32), late)
+        found: ChunkVectors(vector.to_numpy().astype(np.float32), late)
         for found, vector, late in await cursor.fetchall()
     }
 

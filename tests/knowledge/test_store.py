@@ -14,11 +14,14 @@ from knowledge.store import (
     Chunk,
     DocumentRow,
     Known,
+    digest,
+    encoded,
     known,
     remove_document,
     remove_under,
     replace_document,
     searchable,
+    set_access,
 )
 from tests.knowledge.conftest import Put
 
@@ -200,3 +203,147 @@ def test_searchable() -> None:
     """A chunk is found by its title and headings too; empty ones leave no blank line."""
     assert searchable("T", Chunk("text", "S", None, 0, 1)) == "T\nS\ntext"
     assert searchable("", Chunk("text", "", None, 0, 1)) == "text"
+
+
+async def chunk_ids(database: Database, tenant: str) -> dict[str, int]:
+    """Return the ids of the chunks by their text, in order."""
+    async with database.transaction(tenant) as conn:
+        cursor = await conn.execute("select text, chunk_id from chunks order by ordinal")
+        return dict(await cursor.fetchall())
+
+
+async def test_unchanged_chunks_stay(database: Database, put: Put, tenant: str) -> None:
+    """A chunk that is still there keeps its id, wherever it is now; the others go or come."""
+    await put("a", "one", "two", "three", "four")
+    before = await chunk_ids(database, tenant)
+    await put("a", "zero", "four", "one", "three", "five")
+    after = await chunk_ids(database, tenant)
+    assert list(after) == ["zero", "four", "one", "three", "five"]
+    assert {text: after[text] for text in ("one", "three", "four")} == {
+        text: before[text] for text in ("one", "three", "four")
+    }
+    assert not {after["zero"], after["five"]} & set(before.values())
+
+
+async def test_equal_chunks_are_told_apart(database: Database, put: Put, tenant: str) -> None:
+    """A text that occurs several times is stored as often."""
+    await put("a", "same", "same", "other")
+    await put("a", "other", "same", "same", "same")
+    async with database.transaction(tenant) as conn:
+        cursor = await conn.execute("select text, count(*) from chunks group by 1 order by 1")
+        assert await cursor.fetchall() == [("other", 1), ("same", 3)]
+
+
+async def test_another_title_makes_other_chunks(database: Database, put: Put, tenant: str) -> None:
+    """The title is embedded with each chunk, so its vectors are not those of before."""
+    await put("a", "one", title="old")
+    before = await chunk_ids(database, tenant)
+    await put("a", "one", title="new")
+    assert await chunk_ids(database, tenant) != before
+
+
+async def test_only_new_words_are_indexed(database: Database, put: Put, tenant: str) -> None:
+    """The postings of a chunk that stays are not written again."""
+    await put("a", "one apple", "two pears")
+    async with database.transaction(tenant) as conn:
+        cursor = await conn.execute("select chunk_id, entry_id from keyword_fresh")
+        before = set(await cursor.fetchall())
+    await put("a", "plums", "one apple")
+    async with database.transaction(tenant) as conn:
+        cursor = await conn.execute("select chunk_id, entry_id from keyword_fresh")
+        assert len(before & set(await cursor.fetchall())) == 1
+
+
+async def test_a_version_changes_with_everything(database: Database, put: Put, tenant: str) -> None:
+    """Whatever is cached from a document is known by its version to be old."""
+
+    async def version() -> int:
+        async with database.transaction(tenant) as conn:
+            row = await (await conn.execute("select version from documents")).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    await put("a", "one")
+    versions = [await version()]
+    await put("a", "one")
+    versions.append(await version())
+    async with database.transaction(tenant) as conn:
+        await set_access(conn, tenant_id=tenant, uri="a", access=Access(owners=("ada",)))
+    versions.append(await version())
+    assert sorted(set(versions)) == versions
+    async with database.transaction(tenant) as conn:
+        same = await set_access(conn, tenant_id=tenant, uri="a", access=Access(owners=("ada",)))
+    assert same == []
+    assert await version() == versions[-1]
+
+
+async def test_access_of_a_folder_and_of_a_file_of_many(
+    database: Database, put: Put, tenant: str
+) -> None:
+    """A uri means itself, what lies below it, and its lines; nothing that only begins alike."""
+    for uri in ("file:///d/a", "file:///d/b.jsonl#1", "file:///d/b.jsonl.old", "file:///dd/c"):
+        await put(uri, "text")
+    async with database.transaction(tenant) as conn:
+        lines = await set_access(
+            conn, tenant_id=tenant, uri="file:///d/b.jsonl", access=Access(groups=("g",))
+        )
+        folder = await set_access(
+            conn, tenant_id=tenant, uri="file:///d/", access=Access(labels=("x",))
+        )
+        stored = await known(conn, tenant_id=tenant)
+    assert lines == ["file:///d/b.jsonl#1"]
+    assert sorted(folder) == ["file:///d/a", "file:///d/b.jsonl#1", "file:///d/b.jsonl.old"]
+    assert stored["file:///d/b.jsonl#1"].access == Access((), ("g",), ("x",))
+    assert stored["file:///dd/c"].access == Access((), (), ())
+
+
+async def test_replacing_a_document_keeps_who_may_read_it(
+    database: Database, put: Put, tenant: str
+) -> None:
+    """New content alone opens nothing that was closed."""
+    await put("a", "one")
+    async with database.transaction(tenant) as conn:
+        await set_access(conn, tenant_id=tenant, uri="a", access=Access(("ada",), ("g",), ("x",)))
+    await put("a", "two")
+    async with database.transaction(tenant) as conn:
+        stored = await known(conn, tenant_id=tenant)
+    assert stored["a"].access == Access(("ada",), ("g",), ("x",))
+
+
+async def test_vectors_are_found_again(
+    database: Database, put: Put, embedder: MiniLM, tenant: str
+) -> None:
+    """By the digest of their text, in any document of the tenant, and of no other."""
+    await put("a", "one apple", title="T")
+    wanted = digest(embedder.name, "T", Chunk("one apple", "", None, 7, 2))
+    async with database.transaction(tenant) as conn:
+        found = await encoded(conn, tenant_id=tenant, digests=[wanted, b"unknown"])
+    (vector,) = await embedder.passages(["T\none apple"])
+    assert list(found) == [wanted]
+    assert np.allclose(found[wanted].vector, vector, atol=1e-3)
+    async with database.transaction("other") as conn:
+        assert await encoded(conn, tenant_id="other", digests=[wanted]) == {}
+
+
+async def test_late_vectors_are_stored_and_stay(
+    database: Database, embedder: MiniLM, tenant: str
+) -> None:
+    """What a chunk is reranked by comes with it, also when the chunk was there without."""
+
+    async def store(*late: bytes | None) -> list[bytes | None]:
+        chunks = [Chunk(text, "", None, n, 1) for n, text in enumerate(("one", "two"))]
+        async with database.transaction(tenant) as conn:
+            await replace_document(
+                conn,
+                tenant_id=tenant,
+                document=DocumentRow("a", "", "text/plain", b"", embedder.name, 1),
+                chunks=chunks,
+                vectors=np.ones((2, 384), np.float32),
+                late=late,
+            )
+            cursor = await conn.execute("select late from chunks order by ordinal")
+            return [value for (value,) in await cursor.fetchall()]
+
+    assert await store(b"1", None) == [b"1", None]
+    assert await store(b"1", b"2") == [b"1", b"2"]
+    assert await store(None, None) == [b"1", b"2"]
