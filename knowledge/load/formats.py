@@ -35,7 +35,7 @@ def load(path: Path, limit_bytes: int) -> Iterator[Found]:
         many = "mailbox"
     if many is not None:
         _head(path)
-        # A module is imported when its first file comes: pypdf and its kind take half a second.
+        # A module is imported when its first file comes: some take half a second.
         loader = importlib.import_module(f"knowledge.load.{many}")
         for line, found in cast("Iterator[Found]", loader.load_each(path, limit_bytes)):
             yield line, _finished(found) if isinstance(found, Document) else found

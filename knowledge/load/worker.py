@@ -33,7 +33,7 @@ def main(limit_bytes: int, timeout_seconds: float) -> None:
     os.dup2(2, 1)  # whatever a parser prints must not look like a frame
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # without a parent there is nothing to do
-    logging.disable(logging.CRITICAL)  # pypdf tells its own story of each damaged file
+    logging.disable(logging.CRITICAL)  # parsers tell their own story of each damaged file
     warnings.simplefilter("ignore")
     _limit_memory()
     for path in _paths(sys.stdin.buffer):
