@@ -1,0 +1,3 @@
+-- now --
+-- Tells the time of the database.
+select clock_timestamp()
