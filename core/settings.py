@@ -84,6 +84,13 @@ class KnowledgeSettings(BaseSettings):
     worker_timeout_seconds: float = Field(
         15.0, ge=1, description="Without a sign of life, a worker's jobs go to others."
     )
+    rerank_url: str | None = Field(
+        None, description="Text Embeddings Inference with a reranker. Empty: token vectors alone."
+    )
+    rerank_api_key: SecretStr | None = Field(None, description="Key for that server, if it asks.")
+    rerank_timeout_seconds: float = Field(
+        1.0, gt=0, description="Then passages stay in the order they have."
+    )
     qdrant_url: str | None = Field(
         None, description="Qdrant server to search vectors in. Empty: Postgres alone."
     )

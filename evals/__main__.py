@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evals import answers
+from evals import answers, retrieval
+from evals.bench import ingest as bench_ingest
 from evals.bench import turn as bench_turn
 
 app = typer.Typer(
@@ -49,6 +50,26 @@ def run_answers(
 ) -> None:
     """Questions over a corpus: right passage cited, answer in the text, abstention."""
     report(asyncio.run(answers.run(data, sample=sample, seed=seed)), json_file)
+
+
+@run.command("retrieval")
+def run_retrieval(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Ask only so many.")] = None,
+) -> None:
+    """Right passage first? Ours beside BM25, vectors, RRF and fusion, over several sets."""
+    report(asyncio.run(retrieval.run(data, sample=sample)), json_file)
+
+
+@bench.command("ingest")
+def run_bench_ingest(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the set.")],
+    json_file: JsonFile = None,
+    documents: Annotated[int, typer.Option(min=1, help="So many of them.")] = 1000,
+) -> None:
+    """What ingestion costs beside the model, first and again, beside a naive loop."""
+    report(asyncio.run(bench_ingest.run(data, documents=documents)), json_file)
 
 
 @bench.command("turn")

@@ -6,7 +6,7 @@ from pgvector import HalfVector
 
 from knowledge.engines.base import Conn
 from knowledge.filter import Filter
-from knowledge.search import nearest
+from knowledge.nearest import nearest
 
 
 class PostgresIndex:

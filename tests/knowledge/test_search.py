@@ -12,7 +12,10 @@ from pgvector import HalfVector
 from core.turn import Passage
 from db.pool import Database
 from embeddings.minilm import MiniLM
-from knowledge.search import SQL, Conn, Search, fuse, nearest
+from knowledge.filter import EVERYTHING, Filter, Reader
+from knowledge.nearest import SQL, Conn, nearest
+from knowledge.search import SQL as search_sql
+from knowledge.search import Search, fuse
 from knowledge.store import remove_document
 from tests.knowledge.conftest import Put
 
@@ -62,6 +65,8 @@ async def test_what_a_passage_says(
     best = (await find(database, search, "Do trams run in Warsaw?", tenant))[0]
     vector, keyword = best["scores"].pop("vector"), best["scores"].pop("keyword")
     assert best.pop("chunk_id") > 0  # type: ignore[misc]
+    assert best.pop("modified_at") is not None
+    assert best["scores"].pop("fused") == 1.0
     assert best == {
         "document_id": str(document_id),
         "uri": "file:///w",
@@ -116,6 +121,35 @@ async def test_changes_show_at_once(
     assert texts == {"a melody for two flutes"}
 
 
+async def test_readers(database: Database, search: Search, put: Put, tenant: str) -> None:
+    """A passage that a person may not read takes nobody's place; groups and owners may read it."""
+    await put("open", "The office opens at nine")
+    for number in range(30):
+        await put(f"secret/{number}", f"The office opens secretly at {number}")
+    async with database.transaction(tenant) as conn:
+        await conn.execute(
+            "update documents set owners = '{ann}', groups = '{board}' where uri like 'secret/%%'"
+        )
+        for reader, expected in (
+            (Reader("bob"), 1),
+            (Reader("ann"), 10),
+            (Reader("bob", ("staff", "board")), 10),
+            (None, 10),
+        ):
+            found = await search(
+                conn,
+                "When does the office open?",
+                tenant_id=tenant,
+                limit=10,
+                filter=Filter(reader),
+            )
+            assert len(found) == expected
+        found = await search(
+            conn, "office", tenant_id=tenant, limit=20, filter=Filter(under="secret/2")
+        )
+        assert {one["uri"] for one in found} == {"secret/2", *(f"secret/2{n}" for n in range(10))}
+
+
 async def test_empty(database: Database, search: Search, tenant: str) -> None:
     """An empty knowledge base answers with no passages."""
     assert await find(database, search, "anything", tenant) == []
@@ -159,7 +193,7 @@ async def test_index_agrees_with_scan(database: Database, tenant: str) -> None:
     async with database.transaction(tenant) as conn:
         await conn.execute(
             "insert into documents (tenant_id, uri, title, media_type, content_sha256,"
-            " embedding_model, bytes) values (%s, 'a', '', '', '', '', 0)",
+            " embedding_model, bytes, chunks) values (%s, 'a', '', '', '', '', 0, 600)",
             [tenant],
         )
         await conn.cursor().executemany(
@@ -179,19 +213,26 @@ async def test_index_agrees_with_scan(database: Database, tenant: str) -> None:
 async def test_partition_pruning(database: Database, tenant: str) -> None:
     """A search touches the one partition of its tenant."""
     parameters = {"tenant_id": tenant, "vector": ONES, "limit": 5, "chunk_ids": [1]}
+    parameters |= EVERYTHING.parameters()
     async with database.transaction(tenant) as conn:
-        for name in ("nearest", "nearest_exact", "passages"):
-            plan = await explain(conn, SQL[name], parameters)
+        for statement in (
+            SQL["all_by_index"],
+            SQL["some_by_index"],
+            SQL["exact"],
+            search_sql["passages"],
+        ):
+            plan = await explain(conn, statement, parameters)
             assert len(set(re.findall(r"chunks_\d+", plan))) == 1, plan
 
 
 async def test_index_is_used(database: Database, tenant: str) -> None:
     """The statement for large tenants can use the HNSW index, that for small ones cannot."""
-    parameters = {"tenant_id": tenant, "vector": ONES, "limit": 5}
+    parameters = {"tenant_id": tenant, "vector": ONES, "limit": 5} | EVERYTHING.parameters()
     async with database.transaction(tenant) as conn:
         await conn.execute("set local enable_sort = off")
-        assert "embedding_idx" in await explain(conn, SQL["nearest"], parameters)
-        assert "embedding_idx" not in await explain(conn, SQL["nearest_exact"], parameters)
+        assert "embedding_idx" in await explain(conn, SQL["all_by_index"], parameters)
+        assert "embedding_idx" in await explain(conn, SQL["some_by_index"], parameters)
+        assert "embedding_idx" not in await explain(conn, SQL["exact"], parameters)
 
 
 async def explain(conn: Conn, statement: LiteralString, parameters: dict[str, Any]) -> str:

@@ -1,0 +1,51 @@
+"""Finds the chunks nearest in meaning in Postgres: exactly where that is quick, else by HNSW."""
+
+from __future__ import annotations
+
+from pgvector import HalfVector
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from db.sql import load
+from knowledge.filter import EVERYTHING, Filter
+
+SQL = load(__file__)
+
+EXACT_CHUNKS = 5_000  # no more than these are compared one by one: exact, in 3 ms
+LOOK_DOCUMENTS = 2_000  # counted at most to find out whether there are so few
+MAX_EF_SEARCH = 1000  # the limit of pgvector
+
+Conn = AsyncConnection[TupleRow]
+
+
+async def nearest(
+    conn: Conn,
+    vector: HalfVector,
+    *,
+    tenant_id: str,
+    limit: int,
+    filter: Filter = EVERYTHING,
+    exact_chunks: int = EXACT_CHUNKS,
+) -> dict[int, float]:
+    """Return chunk_id -> cosine of the chunks nearest in meaning, best first.
+
+    conn: inside a transaction opened for `tenant_id`.
+    exact_chunks: where the filter leaves more than these, the HNSW index is searched.
+    """
+    parameters = filter.parameters() | {
+        "tenant_id": tenant_id,
+        "vector": vector,
+        "limit": limit,
+        "most": exact_chunks,
+        "documents": LOOK_DOCUMENTS,
+    }
+    cursor = await conn.execute(SQL["small"], parameters)
+    small = await cursor.fetchone()
+    if small is not None and small[0]:
+        statement = SQL["exact"]
+    else:
+        await conn.execute(SQL["tune"], {"ef_search": min(2 * limit, MAX_EF_SEARCH)})
+        statement = SQL["all_by_index" if filter == EVERYTHING else "some_by_index"]
+    cursor = await conn.execute(statement, parameters)
+    rows = await cursor.fetchall()
+    return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
