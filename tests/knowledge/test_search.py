@@ -14,7 +14,7 @@ from db.pool import Database
 from embeddings.minilm import MiniLM
 from knowledge.filter import EVERYTHING, Filter, Reader
 from knowledge.nearest import SQL, Conn, nearest
-from knowledge.search import SQL as search_sql
+from knowledge.search import SQL as FOUND_SQL
 from knowledge.search import Search, fuse
 from knowledge.store import remove_document
 from tests.knowledge.conftest import Put
@@ -219,7 +219,7 @@ async def test_partition_pruning(database: Database, tenant: str) -> None:
             SQL["all_by_index"],
             SQL["some_by_index"],
             SQL["exact"],
-            search_sql["passages"],
+            FOUND_SQL["passages"],
         ):
             plan = await explain(conn, statement, parameters)
             assert len(set(re.findall(r"chunks_\d+", plan))) == 1, plan
