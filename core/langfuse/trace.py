@@ -3,6 +3,7 @@
 turn                       input: the user's text; output: the answer; session, user, tenant
 ├── screen                 a span per node, with what it decided
 ├── …
+├── reuse                  with what the answer cache said
 ├── retrieve
 │   └── search             a retriever: the query, the passages' ids, titles and scores
 ├── generate
@@ -34,6 +35,8 @@ SHOWN = (
     "intent",
     "intent_confidence",
     "query",
+    "cache",
+    "retrieval",
     "refusal",
     "findings",
     "abstained",
@@ -127,6 +130,7 @@ class LangfuseTrace:
                     "citations": len(state.get("citations", [])),
                     "findings": state.get("findings"),
                     "finish_reason": state.get("finish_reason"),
+                    "cache": state.get("cache", {}).get("result"),
                 }
             ),
             **_level(error),
