@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import docs, errors, health, metrics
+from api import docs, documents, errors, health, metrics
 from api.build import Services, build
 from api.dialects import native, openai
 from api.edge import Edge
@@ -23,6 +23,7 @@ DESCRIPTION = (
 )
 TAGS = [
     {"name": "conversations", "description": "Threads, messages, runs and their events."},
+    {"name": "documents", "description": "What answers rest on: put in, looked at, taken out."},
     {"name": "openai", "description": "For any client of OpenAI's chat completions."},
     {"name": "health", "description": "For probes."},
 ]
@@ -54,8 +55,13 @@ def create_app(made_of: Settings | Services) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(docs.router)
     app.include_router(native.router)
+    app.include_router(documents.router)
     app.include_router(openai.router)
-    app.add_middleware(Edge, max_body_bytes=settings.api.max_body_bytes)
+    app.add_middleware(
+        Edge,
+        max_body_bytes=settings.api.max_body_bytes,
+        max_upload_bytes=settings.knowledge.max_document_mb << 20,
+    )
     return app
 
 

@@ -25,6 +25,7 @@ from embeddings.base import Embedder
 from embeddings.minilm import MiniLM
 from graphs.runner import Pace, Runner
 from knowledge.search import Search
+from knowledge.worker import Worker, working
 from nodes import context as turn
 from nodes.alike import Alike
 from nodes.intents import Intents
@@ -52,11 +53,15 @@ class Services:
     tracer: Tracer
     runner: Runner
     metrics: Metrics
+    worker: Worker | None  # works on the queue; None: others do
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Services]:
-    """Open everything that `settings` ask for; raises the ParleyError of what fails first."""
+async def build(settings: Settings, *, background: bool = True) -> AsyncIterator[Services]:
+    """Open everything that `settings` ask for; raises the ParleyError of what fails first.
+
+    background: whether to work on the job queue too, as the settings say.
+    """
     async with (
         started(tracing(settings.langfuse)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
@@ -93,6 +98,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                 pace(settings),
                 tracer,
             ) as runner,
+            jobs(settings, database, embedder, background=background) as worker,
         ):
             yield Services(
                 settings=settings,
@@ -104,6 +110,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
                 tracer=tracer,
                 runner=runner,
                 metrics=metrics,
+                worker=worker,
             )
 
 
@@ -187,6 +194,25 @@ async def training(embedder_soon: Awaitable[Embedder]) -> AsyncIterator[Intents]
     # Off the event loop: this import takes a second.
     await asyncio.to_thread(importlib.import_module, "sklearn.linear_model")
     yield await Intents.train(await embedder_soon)
+
+
+@asynccontextmanager
+async def jobs(
+    settings: Settings, database: Database, embedder: Embedder, *, background: bool
+) -> AsyncIterator[Worker | None]:
+    """Yield the worker that reads documents beside the requests; it begins without delay."""
+    if not background or not settings.knowledge.workers:
+        yield None
+        return
+    worker = Worker(
+        database,
+        embedder,
+        settings=settings.knowledge,
+        concurrency=settings.knowledge.workers,
+        drain_seconds=settings.api.drain_seconds,
+    )
+    async with working(worker):
+        yield worker
 
 
 def limits(settings: Settings) -> turn.Limits:

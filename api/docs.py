@@ -131,6 +131,9 @@ def _curl(method: str, url: str, operation: dict[str, Any], example: Any) -> str
             url = url.replace("{" + parameter["name"] + "}", value)
     parts = ["curl"] if method == "GET" else ["curl", "-X", method]
     parts.append(shlex.quote(url))
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/octet-stream" in content:
+        parts += ["--data-binary", "@FILE"]
     if example is not None:
         parts += ["-H", shlex.quote("Content-Type: application/json")]
         parts += ["-d", shlex.quote(json.dumps(example, ensure_ascii=False))]

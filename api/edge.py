@@ -29,6 +29,7 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
     b"cache-control": b"no-store",
 }
 LOGGED_PATH_CHARACTERS = 200
+UPLOADS = "/v1/documents/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 log = logging.getLogger(__name__)
@@ -37,9 +38,13 @@ log = logging.getLogger(__name__)
 class Edge:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_body_bytes: int, max_upload_bytes: int | None = None
+    ) -> None:
+        """max_upload_bytes: of a document's body; without it, uploads are like the others."""
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes or max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,10 +66,11 @@ class Edge:
             await send(message)
 
         try:
-            if (refusal := self._refusal(scope["method"], headers)) is not None:
+            most = self._most(scope["method"], scope["path"])
+            if (refusal := self._refusal(scope["method"], headers, most)) is not None:
                 await answer(scope["path"], request_id, refusal)(scope, receive, send_on)
             else:
-                await self._app(scope, self._limited(receive), send_on)
+                await self._app(scope, self._limited(receive, most), send_on)
         except Exception:
             if status:
                 raise  # too late for an answer: the server logs it and cuts the connection
@@ -84,18 +90,25 @@ class Edge:
                 },
             )
 
-    def _refusal(self, method: str, headers: Mapping[bytes, bytes]) -> ParleyError | None:
+    def _most(self, method: str, path: str) -> int:
+        """Return how many bytes the body of a request may have."""
+        upload = method == "PUT" and path.startswith(UPLOADS)
+        return self._max_upload_bytes if upload else self._max_body_bytes
+
+    def _refusal(
+        self, method: str, headers: Mapping[bytes, bytes], most: int
+    ) -> ParleyError | None:
         if not is_ours(headers.get(b"host", b"")):
             # Otherwise any web page could rebind its own name to 127.0.0.1 and read along.
             return HostRefused()
         if headers.get(b"sec-fetch-site") == b"cross-site" and method not in SAFE_METHODS:
             return HostRefused("Web pages of other sites may not change anything here.")
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._max_body_bytes:
-            return self._too_large()
+        if length.isdigit() and int(length) > most:
+            return _too_large(most)
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive, most: int) -> Receive:
         """Return `receive` that raises BodyTooLarge for a body without an honest length."""
         seen = 0
 
@@ -104,14 +117,15 @@ class Edge:
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > self._max_body_bytes:
-                    raise self._too_large()
+                if seen > most:
+                    raise _too_large(most)
             return message
 
         return limited
 
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The request is larger than {self._max_body_bytes} bytes.")
+
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request is larger than {most} bytes.")
 
 
 def name_request(headers: Mapping[bytes, bytes]) -> str:

@@ -10,13 +10,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from api.caller import Caller
-from core.errors import RunNotFound, ThreadNotFound
+from core.errors import NotFound, RunNotFound, ThreadNotFound
 from db import threads
 
 _EXAMPLE = "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10"
 
 
-def canonical(text: str, error: type[ThreadNotFound] | type[RunNotFound]) -> UUID:
+def canonical(text: str, error: type[NotFound]) -> UUID:
     """Return the UUID written in its usual form; raises `error` for anything else."""
     try:
         value = UUID(text)

@@ -61,6 +61,8 @@ class Server(uvicorn.Server):
         await asyncio.wait([draining])
 
     async def _drain(self) -> None:
+        if self._services.worker is not None:
+            self._services.worker.stop()  # its jobs have as long as the runs; others go on
         await self._services.runner.drain(self._services.settings.api.drain_seconds)
         self._streams.close()
 

@@ -73,7 +73,7 @@ graph = chat.build(studio.wrap, context_schema=None).compile(name="chat")
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     settings = await asyncio.to_thread(read)
-    async with build(settings) as services:
+    async with build(settings, background=False) as services:
         studio.services = services.runner.services
         studio.limits = limits(settings)
         yield

@@ -89,6 +89,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
                     tracer=tracer,
                     runner=runner,
                     metrics=metrics,
+                    worker=None,
                 )
             )
 
