@@ -32,6 +32,11 @@ def language_of(document: Document) -> str | None:
     return str(language) if sure else None
 
 
+def confidence(text: str) -> float:
+    """Return how much a text is like one in some language, in [0, 1]."""
+    return float(_identifier().classify(text[:MAX_CHARACTERS])[1]) if text else 0.0
+
+
 @cache  # it takes 0.7 s to load, and a process that reads no long text never needs it
 def _identifier() -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier

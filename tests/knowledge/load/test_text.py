@@ -21,6 +21,8 @@ SAMPLES = {
     "ru": "Привет, как дела? Это обычный русский текст.\n",
     "el": "Καλημέρα κόσμε, τι κάνετε σήμερα;\n",
     "tr": "Şişli'de çok güzel bir gün geçirdik, ığdır.\n",
+    "he": "שלום עולם, מה שלומך היום?\n",
+    "ar": "مرحبا بالعالم، كيف حالك اليوم؟\n",
     "ja": "これは日本語のテキストです。東京は大きいです。\n",
     "zh": "中文文本。北京是首都。\n",
     "ko": "안녕하세요 세계. 한국어 문장입니다.\n",
@@ -39,12 +41,27 @@ SAMPLES = {
         *(("pl", "cp1250"), ("cs", "cp1250"), ("ru", "cp1251"), ("ru", "koi8-r")),
         *(("el", "cp1253"), ("tr", "cp1254"), ("ja", "shift_jis"), ("ja", "euc_jp")),
         *(("zh", "gb18030"), ("zh", "big5"), ("ko", "euc_kr")),
+        *(("pl", "iso8859_2"), ("ru", "iso8859_5"), ("ru", "cp866"), ("de", "cp850")),
+        *(("el", "iso8859_7"), ("he", "cp1255"), ("ar", "cp1256"), ("ja", "iso2022_jp")),
     ],
 )
 def test_common_encodings_are_recognised(language: str, encoding: str) -> None:
     """The text is the one that was written, without a byte order mark."""
     text, _ = decode(SAMPLES[language].encode(encoding))
     assert text == SAMPLES[language]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "mac_roman"])
+def test_a_few_letters_beyond_ascii_suffice(encoding: str) -> None:
+    """A long English text with one German name reads right."""
+    text = "The contract between Müller and us ends in twelve months. " * 20
+    assert decode(text.encode(encoding))[0] == text
+
+
+def test_what_was_assumed_is_said() -> None:
+    """A guess can be checked: the encoding is in the metadata, unless it is UTF-8."""
+    assert load(Path("a.txt"), SAMPLES["ru"].encode("koi8-r")).metadata == {"encoding": "koi8_r"}
+    assert load(Path("a.txt"), SAMPLES["ru"].encode()).metadata == {}
 
 
 def test_line_ends_become_one_kind() -> None:
