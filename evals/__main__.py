@@ -13,6 +13,7 @@ from rich.table import Table
 
 from evals import answers, retrieval
 from evals.bench import ingest as bench_ingest
+from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
 
 app = typer.Typer(
@@ -79,6 +80,21 @@ def run_bench_turn(
 ) -> None:
     """What a turn costs, beside a bare LangGraph app with the stock saver."""
     report(asyncio.run(bench_turn.run(turns=turns)), json_file)
+
+
+@bench.command("search")
+def run_bench_search(
+    json_file: JsonFile = None,
+    chunks: Annotated[int, typer.Option(min=1000, help="Size of the corpus.")] = 100_000,
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of sets; none: made-up words."),
+    ] = None,
+    questions: Annotated[int, typer.Option(min=10, help="Per stage.")] = 200,
+) -> None:
+    """What a search costs, stage by stage, and what its index misses."""
+    found = bench_search.run(chunks=chunks, data=data, questions=questions)
+    report(asyncio.run(found), json_file)
 
 
 def report(result: dict[str, Any], json_file: Path | None) -> None:
