@@ -232,7 +232,9 @@ async def remove(database: Database, uris: Iterable[str], *, tenant_id: str) -> 
 
 async def _encode(embedder: Embedder, late: Late, texts: Sequence[str]) -> list[ChunkVectors]:
     """Return what chunks are found and reranked by."""
-    return [ChunkVectors(one.vector, late.pack(one)) for one in await embedder.encoded(texts)]
+    made = await embedder.encoded(texts)
+    packed = await asyncio.to_thread(lambda: [late.pack(one) for one in made])
+    return [ChunkVectors(one.vector, own) for one, own in zip(made, packed, strict=True)]
 
 
 def _stacked(found: Sequence[ChunkVectors], dimensions: int) -> Vectors:

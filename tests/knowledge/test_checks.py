@@ -94,7 +94,7 @@ async def test_each_loss_is_named(
     """Whatever part of a document is missing, its uri and the counts are reported."""
     await put("a", "one apple", "two pears")
     async with database.transaction(tenant) as conn:
-        await conn.execute(loss)  # type: ignore[call-overload]
+        await conn.execute(loss)
     found = await compared(database, tenant, a=Expected(b"a", 2, 4))
     assert any(line.startswith("a: ") and named in line for line in found)
 

@@ -14,7 +14,7 @@ from core.errors import DatabaseUnavailable, EmbeddingUnavailable
 from core.settings import KnowledgeSettings
 from core.turn import Passage
 from db.pool import Database
-from embeddings.base import Vector, Vectors
+from embeddings.base import Encoded, Vector, Vectors
 from embeddings.minilm import MiniLM
 from knowledge.access import UNCHANGED, Access
 from knowledge.catalog import entries, size
@@ -41,12 +41,21 @@ class Counting:
         """Ask the model."""
         return await self._model.query(text)
 
+    async def encoded_query(self, text: str) -> Encoded:
+        """Ask the model."""
+        return await self._model.encoded_query(text)
+
     async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Ask the model, as long as it does not fail."""
+        made = await self.encoded(texts)
+        return np.stack([one.vector for one in made])
+
+    async def encoded(self, texts: Sequence[str]) -> list[Encoded]:
         """Ask the model, as long as it does not fail."""
         if self._fail_after is not None and len(self.embedded) >= self._fail_after:
             raise EmbeddingUnavailable
         self.embedded.extend(texts)
-        return np.concatenate([await self._model.passages([text]) for text in texts])
+        return await self._model.encoded(texts)
 
     def count_tokens(self, text: str) -> int:
         """Ask the model."""
