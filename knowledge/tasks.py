@@ -17,6 +17,7 @@ from core.settings import KnowledgeSettings
 from db.pool import Database
 from embeddings.base import Embedder
 from knowledge import ingestions, uploads
+from knowledge.engines.choose import tell
 from knowledge.files import File, lines_of
 from knowledge.ingest import ingest_file, reader
 from knowledge.ingestions import Ingestion
@@ -124,8 +125,9 @@ class Tasks:
             raise Parked from error
 
     async def merge(self, *, tenant_id: str) -> None:
-        """Pack the keyword index of a tenant."""
+        """Pack the keyword index of a tenant, and tell the vector engine what changed."""
         await merge(self._database, tenant_id=tenant_id)
+        await tell(self._database, self._settings, tenant_id=tenant_id)
 
     async def _done(self, found: Ingestion, tenant_id: str) -> bool:
         if found.action == "forget":
