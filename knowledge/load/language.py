@@ -10,7 +10,7 @@ from knowledge.load.document import Document
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # has no stubs
 
-MIN_BYTES = 160  # of letters in UTF-8: two sentences in Latin script, one in Chinese
+MIN_BYTES = 100  # of letters in UTF-8: a sentence or two in Latin script, half as much in Chinese
 MAX_CHARACTERS = 4000  # looked at, from up to so many parts
 MAX_PARTS = 20
 # Sentences of 70 letters in ten languages got .85 to 1, program code .2, tables .1 to .5.

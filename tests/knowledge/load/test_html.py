@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,27 @@ def test_a_picture_is_no_page() -> None:
     """Binary data called .html is refused."""
     with pytest.raises(DocumentUnreadable):
         load(Path("p.html"), b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8)
+
+
+def test_cells_over_many_rows_count_in_each() -> None:
+    """A value beside several rows belongs to each, a name over several columns to each."""
+    body = (
+        "<table><tr><th>Kind<th colspan=2>Name</tr><tr><td rowspan=2>Drink<td>Tea<td>hot</tr>"
+        "<tr><td>Coffee<td>hot</tr></table>"
+    )
+    (part,) = read(body).parts
+    assert part.table
+    assert part.text == (
+        "Kind: Drink; Name: Tea; Name: hot\n\nKind: Drink; Name: Coffee; Name: hot"
+    )
+
+
+def test_a_page_says_when_it_was_written() -> None:
+    """Dates come from the page's head."""
+    head = (
+        "<meta property='article:published_time' content='2024-03-01T10:00:00+01:00'>"
+        "<meta property='article:modified_time' content='2024-04-01'>"
+    )
+    document = read("x", head)
+    assert document.created == datetime(2024, 3, 1, 9, tzinfo=UTC)
+    assert document.modified == datetime(2024, 4, 1, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from knowledge.load.document import Document
@@ -93,3 +94,34 @@ def test_aliases_in_front_matter_do_not_expand() -> None:
     """Nested YAML values, which can grow without end, are left out."""
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
     assert read(f"---\n{bomb}---\nText.").metadata == {"a": ["x", "x"]}
+
+
+def test_a_table_is_a_part_of_its_own() -> None:
+    """Its rows name their columns; text around it keeps its place and its heading."""
+    text = "# T\n## S\nBefore.\n\n| A | B |\n|---|:-:|\n| 1 | x\\|y |\n| 2 | |\n\nAfter.\n"
+    document = load(Path("a.md"), text.encode())
+    assert [(part.section, part.text, part.table) for part in document.parts] == [
+        ("S", "Before.", False),
+        ("S", "A: 1; B: x|y\n\nA: 2", True),
+        ("S", "After.", False),
+    ]
+
+
+def test_a_table_in_code_is_code() -> None:
+    """What stands between fences stays as it is."""
+    text = "```\n| A | B |\n|---|---|\n| 1 | 2 |\n```"
+    (part,) = load(Path("a.md"), text.encode()).parts
+    assert (part.text, part.table) == (text, False)
+
+
+def test_dates_come_from_front_matter() -> None:
+    """A date without a time zone is taken for UTC."""
+    document = load(Path("a.md"), b"---\ndate: 2024-03-01\nupdated: 2024-04-01\n---\nx")
+    assert document.created == datetime(2024, 3, 1, tzinfo=UTC)
+    assert document.modified == datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def test_an_endless_line_takes_no_time() -> None:
+    """A megabyte without a line end is read once."""
+    text = "#" + " " * 1_000_000 + "|-" * 100_000
+    assert load(Path("a.md"), text.encode()).parts
