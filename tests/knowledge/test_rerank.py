@@ -12,7 +12,7 @@ from core.turn import Passage
 from knowledge.rerank import TextEmbeddingsInference, reordered
 from tests.nodes.passages import passage
 
-SETTINGS = KnowledgeSettings(rerank_url="http://127.0.0.1:1", rerank_api_key="k")  # type: ignore[arg-type]
+SETTINGS = KnowledgeSettings(rerank_url="http://127.0.0.1:1", rerank_api_key="k")
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
