@@ -57,7 +57,9 @@ def sync(
 def plan(
     documents: Annotated[int, typer.Option(min=1, help="Documents to ingest.")] = 10_000_000,
     chunks_per_document: Annotated[float, typer.Option(min=0.01, help="On average.")] = 8.0,
-    tokens_per_chunk: Annotated[float, typer.Option(min=1, help="On average.")] = 200.0,
+    tokens_per_chunk: Annotated[
+        float, typer.Option(min=1, help="On average, also in the report.")
+    ] = 200.0,
     cores: Annotated[list[int] | None, typer.Option(min=1, help="Repeat to compare.")] = None,
     machine_gib: Annotated[float, typer.Option(min=1, help="Memory of a machine.")] = 64.0,
     report: Annotated[
@@ -71,7 +73,11 @@ def plan(
     """Calculate hours, disks and memory for a large corpus from measured rates."""
     try:
         here = report_cores or os.cpu_count() or 1
-        rates = Rates.measured(report, cores=here) if report else Rates()
+        rates = (
+            Rates.measured(report, cores=here, tokens_per_chunk=tokens_per_chunk)
+            if report
+            else Rates()
+        )
     except ParleyError as error:
         raise SystemExit(error.message) from error
     corpus = Corpus(documents, chunks_per_document, tokens_per_chunk, machine_gib)

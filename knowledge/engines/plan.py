@@ -13,16 +13,16 @@ from core.errors import SettingsInvalid
 
 GIB = 1 << 30
 HOUR = 3600
-HNSW_MEASURED_CHUNKS = 100_000  # how large the index was when its rate was measured
+HNSW_MEASURED_CHUNKS = 6_400  # how large the index was when its rate was measured
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Measured once, on two cores of 2024; docs/guides/scale.md says how. Bytes are per chunk."""
+    """Measured once; docs/guides/scale.md says how. Bytes are per chunk, where nothing else is."""
 
-    chunks_per_core_second: float = 27.5  # the embedding model alone, 256 tokens, busy cores
-    share_outside_model: float = 0.10  # of a worker's time: reading, cutting, storing
-    index_chunks_per_core_second: float = 1_000.0  # HNSW in Postgres, m 16, ef_construction 200
+    tokens_per_core_second: float = 5_000.0  # the embedding model alone, with its token vectors
+    share_outside_model: float = 0.16  # of a worker's time: reading, cutting, packing, sending
+    index_chunks_per_core_second: float = 500.0  # HNSW in Postgres, m 16, ef_construction 200
     document_bytes: float = 600.0  # of a document, with its indexes
     row_bytes: float = 1_000.0  # vector, digest and what Postgres adds, without text and `late`
     text_bytes_per_token: float = 4.8
@@ -32,10 +32,10 @@ class Rates:
     late_bytes_per_token: float = 49.0  # signs of 384 numbers, and what Postgres adds
 
     @classmethod
-    def measured(cls, path: Path, *, cores: int) -> Self:
+    def measured(cls, path: Path, *, cores: int, tokens_per_chunk: float) -> Self:
         """Return the rates with what a report of `python -m evals bench ingest --json` says.
 
-        cores: of the machine that was measured.
+        cores: of the machine that was measured. tokens_per_chunk: of what was embedded there.
         Raises SettingsInvalid for a file that is no such report.
         """
         try:
@@ -50,7 +50,9 @@ class Rates:
             raise SettingsInvalid(f"{path} holds rates that cannot be.")
         # On a noisy machine the share can come out below nothing.
         return replace(
-            cls(), chunks_per_core_second=model / cores, share_outside_model=max(share, 0.0)
+            cls(),
+            tokens_per_core_second=model * tokens_per_chunk / cores,
+            share_outside_model=max(share, 0.0),
         )
 
 
@@ -103,13 +105,13 @@ def plan(
 ) -> Plan:
     """Return what a corpus takes.
 
-    hours = chunks / (rate of a core * cores) / (1 - share outside the model) / 3600
+    hours = tokens / (rate of a core * cores) / (1 - share outside the model) / 3600
     The vector index is built by Postgres meanwhile; where that takes longer on a quarter as many
     cores, it decides. Inserting into HNSW costs the logarithm of its size.
     """
     assumed = assumed or Assumed()
     chunks = math.ceil(corpus.documents * corpus.chunks_per_document)
-    embedding = chunks / rates.chunks_per_core_second / HOUR
+    embedding = chunks * corpus.tokens_per_chunk / rates.tokens_per_core_second / HOUR
     working = embedding / (1 - rates.share_outside_model)
     slower = max(1.0, math.log(max(chunks, 2)) / math.log(HNSW_MEASURED_CHUNKS))
     indexing = chunks / rates.index_chunks_per_core_second * slower / HOUR
