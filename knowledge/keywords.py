@@ -23,11 +23,14 @@ from core.text import scrub
 from db.sql import load
 from knowledge.bm25 import FRESH, Best, Corpus, Ranking, Segment
 from knowledge.filter import EVERYTHING, Filter
-from knowledge.postings import Runs, unpack, unpack_lengths, unpack_mask
+from knowledge.postings import Ids, Runs, unpack, unpack_lengths, unpack_mask
 
 SQL = load(__file__)
 
-_FIRST_LOOK = 4  # times `limit`: how many of the best are shown to a filter at first
+# A filter that leaves no more is asked for all it leaves, which costs a scan of the documents.
+FEW_CHUNKS = 5_000
+_FEW_DOCUMENTS = 500
+_FIRST_LOOK = 4  # times `limit`: how many of the best are shown to another filter at first
 
 Conn = AsyncConnection[TupleRow]
 
@@ -40,12 +43,19 @@ class Hit(NamedTuple):
 
 
 async def search(
-    conn: Conn, query: str, *, tenant_id: str, limit: int, filter: Filter = EVERYTHING
+    conn: Conn,
+    query: str,
+    *,
+    tenant_id: str,
+    limit: int,
+    filter: Filter = EVERYTHING,
+    few_chunks: int = FEW_CHUNKS,
 ) -> list[Hit]:
     """Return the chunks that match best, best first; none when nothing but stop words is asked.
 
     A chunk needs not contain every word. Equal scores keep the order of their ids.
     The filter takes chunks out, it does not change the scores of the others.
+    few_chunks: a filter that leaves no more than these is worked out first.
     """
     corpus = await _read(conn, query, tenant_id)
     if corpus is None:
@@ -54,7 +64,8 @@ async def search(
     if filter == EVERYTHING:
         best = ranking.best(limit)
     else:
-        best = await _permitted(conn, ranking, tenant_id=tenant_id, limit=limit, filter=filter)
+        parameters = {"tenant_id": tenant_id, **filter.parameters()}
+        best = await _permitted(conn, ranking, parameters, limit=limit, few_chunks=few_chunks)
     return [Hit(*hit) for hit in zip(best.ids.tolist(), best.scores.tolist(), strict=True)]
 
 
@@ -116,16 +127,17 @@ async def _read(conn: Conn, query: str, tenant_id: str) -> Corpus | None:
 
 
 async def _permitted(
-    conn: Conn, ranking: Ranking, *, tenant_id: str, limit: int, filter: Filter
+    conn: Conn, ranking: Ranking, parameters: dict[str, object], *, limit: int, few_chunks: int
 ) -> Best:
     """Return the best chunks that the filter lets through.
 
-    Shows it more and more of the ranking while that promises to be enough; a filter that lets
-    few through names them all instead.
+    One that leaves few names them all; another is shown more and more of the ranking, until
+    that is enough or promises to cost more than all that the filter leaves.
     """
-    parameters = {"tenant_id": tenant_id, **filter.parameters()}
+    bounds = {"most": few_chunks, "documents": _FEW_DOCUMENTS}
+    few = await _ids(conn, "few_permitted", {**parameters, **bounds})
     looked = _FIRST_LOOK * limit
-    while True:
+    while few is None:
         best = ranking.best(looked)
         cursor = await conn.execute(
             SQL["permitted"], {**parameters, "chunk_ids": best.ids.tolist()}, binary=True
@@ -137,13 +149,17 @@ async def _permitted(
         share = len(let) / looked
         needed = round(1.5 * limit / share) if share else ranking.chunks
         if needed >= share * ranking.chunks:
-            break
+            few = await _ids(conn, "all_permitted", parameters)
         looked = max(needed, 2 * looked)
-    cursor = await conn.execute(SQL["all_permitted"], parameters, binary=True)
+    ranking.keep(np.sort(few))
+    return ranking.best(limit)
+
+
+async def _ids(conn: Conn, name: str, parameters: dict[str, object]) -> Ids | None:
+    cursor = await conn.execute(SQL[name], parameters, binary=True)
     row = await cursor.fetchone()
     assert row is not None
-    ranking.keep(np.sort(np.frombuffer(row[0], ">i8").astype(np.int64)))
-    return ranking.best(limit)
+    return None if row[0] is None else np.frombuffer(row[0], ">i8").astype(np.int64)
 
 
 def _parameters(

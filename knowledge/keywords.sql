@@ -75,12 +75,35 @@ select 3, null, w.word, null, null, null, null,
  group by w.word
 
 -- permitted --
--- Returns those of the chunks that a filter lets through.
+-- Returns those of the chunks that a filter lets through. Written as look-ups one after the
+-- other: planned without the values, a join reads all documents for each of the partitions.
 select c.chunk_id
-  from chunks c join documents d using (tenant_id, document_id)
- where c.tenant_id = %(tenant_id)s and c.chunk_id = any(%(chunk_ids)s)
-   and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
-   and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
+  from unnest(%(chunk_ids)s::bigint[]) a (chunk_id),
+       lateral (select chunk_id, document_id from chunks
+                 where tenant_id = %(tenant_id)s and chunk_id = a.chunk_id
+                offset 0) c,
+       lateral (select from documents d
+                 where d.tenant_id = %(tenant_id)s and d.document_id = c.document_id
+                   and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
+                   and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
+                offset 0) d
+
+-- few_permitted --
+-- Returns all chunks that a filter lets through, 8 bytes big-endian each; null when they are
+-- more than `most` or in more than so many documents, of which no more are looked at.
+with d as materialized (
+    select document_id, chunks from documents d
+     where d.tenant_id = %(tenant_id)s
+       and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
+       and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
+     limit %(documents)s::bigint + 1
+)
+select case when (select coalesce(sum(chunks), 0) <= %(most)s and count(*) <= %(documents)s from d)
+       then (select coalesce(string_agg(int8send(c.chunk_id), ''), '')
+               from d, lateral (select chunk_id from chunks
+                                 where tenant_id = %(tenant_id)s and document_id = d.document_id
+                                offset 0) c)
+       end
 
 -- all_permitted --
 -- Returns all chunks that a filter lets through, 8 bytes big-endian each.

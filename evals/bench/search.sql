@@ -21,10 +21,6 @@ copy chunks (tenant_id, document_id, chunk_id, ordinal, text, tokens, embedding,
 -- Lets the planner know what is there.
 vacuum analyze documents, chunks, keyword_fresh, keyword_segments, keyword_postings
 
--- tenant --
--- Names the tenant for a session.
-select set_config('parley.tenant', %(tenant_id)s, false)
-
 -- pgvector --
 -- What pgvector's manual shows.
 select chunk_id from chunks order by embedding <#> %(vector)s limit %(limit)s

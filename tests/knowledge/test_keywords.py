@@ -161,8 +161,10 @@ async def test_filter(database: Database, tenant: str) -> None:
             ranked = await ask(database, tenant, query, limit=1000)
             allowed = await let_through(database, tenant, filter)
             expected = [hit for hit in ranked if hit.chunk_id in allowed]
-            for limit in (1, 5, 300):
-                found = await ask(database, tenant, query, limit=limit, filter=filter)
+            for limit, few in itertools.product((1, 5, 300), (-1, 1000)):
+                found = await ask(
+                    database, tenant, query, limit=limit, filter=filter, few_chunks=few
+                )
                 assert found == expected[:limit], (filter, limit)
 
 

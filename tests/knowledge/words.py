@@ -53,11 +53,19 @@ async def remove(database: Database, tenant: str, uri: str) -> None:
 
 
 async def ask(
-    database: Database, tenant: str, query: str, *, limit: int = 100, filter: Filter = EVERYTHING
+    database: Database,
+    tenant: str,
+    query: str,
+    *,
+    limit: int = 100,
+    filter: Filter = EVERYTHING,
+    few_chunks: int = keywords.FEW_CHUNKS,
 ) -> list[Hit]:
     """Search for words."""
     async with database.transaction(tenant) as conn:
-        return await keywords.search(conn, query, tenant_id=tenant, limit=limit, filter=filter)
+        return await keywords.search(
+            conn, query, tenant_id=tenant, limit=limit, filter=filter, few_chunks=few_chunks
+        )
 
 
 async def answers(database: Database, tenant: str) -> Found:
