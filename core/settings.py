@@ -57,7 +57,7 @@ class KnowledgeSettings(BaseSettings):
     chunking: Literal["structure", "sentence", "semantic"] = Field(
         "structure", description="Chunks of paragraphs, of sentences, or of one subject."
     )
-    chunk_tokens: int = Field(200, ge=32, le=254, description="Tokens of a chunk at most.")
+    chunk_tokens: int = Field(250, ge=32, le=254, description="Tokens of a chunk at most.")
     overlap_tokens: int = Field(30, ge=0, description="Tokens a chunk shares with the next.")
     max_document_mb: int = Field(64, ge=1, description="Larger files are refused.")
     document_timeout_seconds: float = Field(
@@ -133,6 +133,10 @@ class RunSettings(BaseSettings):
     flush_seconds: float = Field(0.25, gt=0, description="Events are stored at least this often.")
     max_seconds: float = Field(300.0, gt=0, description="Wall time of one turn (requirement A5).")
     history_tokens: int = Field(2000, ge=0, description="Earlier messages in the prompt.")
+    intents_folder: Path = Field(
+        Path(".parley/intents"),
+        description="Folder of TENANT.yaml files with examples of intents; may be absent.",
+    )
     unsupported: Literal["drop", "mark", "keep"] = Field(
         "drop", description="What happens to a sentence that its sources do not support."
     )

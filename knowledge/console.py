@@ -19,6 +19,7 @@ from knowledge.files import Failure
 from knowledge.ingest import Outcome, Progress, Silent, Summary
 
 COUNTS = ("added", "changed", "unchanged", "removed", "failed")
+SIZES = ("chunks", "embedded", "tokens")
 EXCERPT_CHARACTERS = 240
 EVERY = 200  # documents of one file between two lines
 
@@ -98,7 +99,7 @@ class Lines:
 
 
 def sentence(summary: Summary) -> str:
-    """Return a summary as one line."""
+    """Return a summary as one line, and a line for each document that is not as it was read."""
     counts = {key: getattr(summary, key) for key in COUNTS}
     line = ", ".join(f"{key} {count}" for key, count in counts.items())
     if summary.skipped:
@@ -106,16 +107,19 @@ def sentence(summary: Summary) -> str:
     return (
         f"{line}: {counted(summary.chunks, 'chunk')}, {counted(summary.tokens, 'token')} "
         f"in {summary.seconds:.1f} s ({summary.chunks_per_second:.1f} chunks/s)"
+        + "".join(f"\nlost: {printable(difference)}" for difference in summary.differences)
     )
 
 
 def describe(summary: Summary) -> dict[str, Any]:
     """Return a summary as JSON."""
     return {
-        **{key: getattr(summary, key) for key in (*COUNTS, "skipped", "chunks", "tokens")},
+        **{key: getattr(summary, key) for key in (*COUNTS, "skipped", *SIZES)},
         "seconds": round(summary.seconds, 3),
         "embedding_seconds": round(summary.embedding_seconds, 3),
         "chunks_per_second": round(summary.chunks_per_second, 1),
+        "checked": summary.checked,
+        "differences": summary.differences,
         "failures": [
             {"path": f.path, "code": f.code, "message": f.error.message} for f in summary.failures
         ],

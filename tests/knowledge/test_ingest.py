@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fpdf import FPDF
 
@@ -14,88 +11,11 @@ from core.errors import DatabaseUnavailable, EmbeddingUnavailable
 from core.settings import KnowledgeSettings
 from core.turn import Passage
 from db.pool import Database
-from embeddings.base import Encoded, Vector, Vectors
 from embeddings.minilm import MiniLM
-from knowledge.access import UNCHANGED, Access
-from knowledge.catalog import entries, size
-from knowledge.files import find as scanned
-from knowledge.ingest import Summary, forget, ingest, ingest_file, reader
+from knowledge.catalog import size
+from knowledge.ingest import ingest
 from knowledge.search import Search
-from knowledge.store import known
-
-Ingest = Callable[..., Awaitable[Summary]]
-
-
-class Counting:
-    """The embedding model under another name, or one that fails; counts what it embeds."""
-
-    dimensions = 384
-
-    def __init__(self, model: MiniLM, *, name: str = "", fail_after: int | None = None) -> None:
-        self.name = name or model.name
-        self.embedded: list[str] = []
-        self._model = model
-        self._fail_after = fail_after
-
-    async def query(self, text: str) -> Vector:
-        """Ask the model."""
-        return await self._model.query(text)
-
-    async def encoded_query(self, text: str) -> Encoded:
-        """Ask the model."""
-        return await self._model.encoded_query(text)
-
-    async def passages(self, texts: Sequence[str]) -> Vectors:
-        """Ask the model, as long as it does not fail."""
-        made = await self.encoded(texts)
-        return np.stack([one.vector for one in made])
-
-    async def encoded(self, texts: Sequence[str]) -> list[Encoded]:
-        """Ask the model, as long as it does not fail."""
-        if self._fail_after is not None and len(self.embedded) >= self._fail_after:
-            raise EmbeddingUnavailable
-        self.embedded.extend(texts)
-        return await self._model.encoded(texts)
-
-    def count_tokens(self, text: str) -> int:
-        """Ask the model."""
-        return self._model.count_tokens(text)
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Ask the model."""
-        return self._model.offsets(text)
-
-
-@pytest.fixture
-def counting(embedder: MiniLM) -> Counting:
-    """The model, counting."""
-    return Counting(embedder)
-
-
-@pytest.fixture
-def run(database: Database, counting: Counting, tenant: str) -> Ingest:
-    """Ingest paths: `await run(path, ...)`."""
-
-    async def run(
-        *paths: Path,
-        embedder: Counting = counting,
-        tenant_id: str = tenant,
-        access: Access = UNCHANGED,
-        **changes: object,
-    ) -> Summary:
-        settings = KnowledgeSettings().model_copy(update=changes)
-        return await ingest(
-            database, embedder, list(paths), tenant_id=tenant_id, settings=settings, access=access
-        )
-
-    return run
-
-
-async def uris(database: Database, tenant: str) -> list[str]:
-    """Return what the knowledge base holds, without the folder of the test."""
-    async with database.transaction(tenant) as conn:
-        found = await entries(conn, tenant_id=tenant, limit=1000)
-    return [entry.uri.rpartition("/")[2] for entry in found]
+from tests.knowledge.ingesting import Counting, Ingest, counts, uris, write_lines
 
 
 async def find(database: Database, embedder: MiniLM, tenant: str, query: str) -> list[Passage]:
@@ -103,22 +23,6 @@ async def find(database: Database, embedder: MiniLM, tenant: str, query: str) ->
     await embedder.query(query)
     async with database.transaction(tenant) as conn:
         return await Search(embedder)(conn, query, tenant_id=tenant, limit=3)
-
-
-def counts(summary: Summary) -> tuple[int, int, int, int, int]:
-    """Return added, changed, unchanged, removed, failed."""
-    return (
-        summary.added,
-        summary.changed,
-        summary.unchanged,
-        summary.removed,
-        summary.failed,
-    )
-
-
-def write_lines(path: Path, *records: dict[str, object]) -> None:
-    """Write JSON Lines."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 async def test_what_was_ingested_is_found_with_section_and_page(
@@ -329,153 +233,3 @@ async def test_a_large_document_is_embedded_in_slices(run: Ingest, tmp_path: Pat
     summary = await run(tmp_path, chunk_tokens=64, overlap_tokens=0)
     assert summary.chunks > 100
     assert summary.tokens == 900 * 9
-
-
-async def test_only_changed_chunks_are_embedded(
-    run: Ingest, counting: Counting, tmp_path: Path
-) -> None:
-    """A paragraph that was added costs its own embedding; those that it moves cost nothing."""
-    paragraphs = [f"Paragraph {n} tells of bell number {n}. " * 4 for n in range(20)]
-    (tmp_path / "a.md").write_text("\n\n".join(paragraphs))
-    first = await run(tmp_path, chunk_tokens=64, overlap_tokens=0)
-    assert first.embedded == first.chunks == len(counting.embedded)
-    counting.embedded.clear()
-    (tmp_path / "a.md").write_text("\n\n".join(["A new beginning. " * 10, *paragraphs]))
-    second = await run(tmp_path, chunk_tokens=64, overlap_tokens=0)
-    assert counts(second) == (0, 1, 0, 0, 0)
-    assert second.embedded == len(counting.embedded) == 1
-    assert second.chunks == first.chunks + 1
-
-
-async def test_a_file_that_moves_is_not_embedded_again(
-    run: Ingest, counting: Counting, database: Database, tenant: str, tmp_path: Path
-) -> None:
-    """Its vectors are those of before, and it is known by its new place alone."""
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "a.md").write_text("# Bells\n\nThere are nine bells.")
-    await run(tmp_path)
-    counting.embedded.clear()
-    (tmp_path / "old").rename(tmp_path / "new")
-    summary = await run(tmp_path)
-    assert counts(summary) == (1, 0, 0, 1, 0)
-    assert counting.embedded == []
-    assert (summary.embedded, summary.chunks) == (0, 1)
-    assert await uris(database, tenant) == ["a.md"]
-
-
-async def test_equal_texts_are_embedded_once(
-    run: Ingest, counting: Counting, tmp_path: Path
-) -> None:
-    """Boilerplate of many documents costs one embedding, and is found in each of them."""
-    path = tmp_path / "a.jsonl"
-    write_lines(path, *({"id": n, "title": "T", "text": "same words"} for n in range(5)))
-    summary = await run(path)
-    assert (summary.chunks, summary.embedded) == (5, 1)
-    assert counting.embedded == ["T\nsame words"]
-
-
-async def access_of(database: Database, tenant: str) -> dict[str, Access]:
-    """Return who may read what is stored, by the end of its uri."""
-    async with database.transaction(tenant) as conn:
-        stored = await known(conn, tenant_id=tenant)
-    return {uri.rpartition("/")[2]: row.access for uri, row in stored.items()}
-
-
-async def test_access_comes_from_the_row_or_from_the_whole_ingestion(
-    run: Ingest, database: Database, tenant: str, tmp_path: Path
-) -> None:
-    """A row that names its readers has its way; the others get what is given for all."""
-    write_lines(
-        tmp_path / "a.jsonl",
-        {"id": 1, "text": "one", "owners": ["ada"], "labels": []},
-        {"id": 2, "text": "two"},
-        {"id": 3, "text": "three", "owners": "ada"},
-    )
-    summary = await run(tmp_path, access=Access(groups=("staff",), labels=("x",)))
-    assert await access_of(database, tenant) == {
-        "a.jsonl#1": Access(("ada",), ("staff",), ()),
-        "a.jsonl#2": Access((), ("staff",), ("x",)),
-    }
-    assert [failure.code for failure in summary.failures] == ["document_unreadable"]
-
-
-async def test_a_change_of_access_embeds_nothing(
-    run: Ingest, counting: Counting, database: Database, tenant: str, tmp_path: Path
-) -> None:
-    """The document counts as changed, and keeps what it has when nothing is said."""
-    (tmp_path / "a.md").write_text("one")
-    await run(tmp_path, access=Access(owners=("ada",)))
-    counting.embedded.clear()
-    assert counts(await run(tmp_path, access=Access(owners=("bob",)))) == (0, 1, 0, 0, 0)
-    assert counts(await run(tmp_path)) == (0, 0, 1, 0, 0)
-    assert counting.embedded == []
-    assert await access_of(database, tenant) == {"a.md": Access(("bob",), (), ())}
-
-
-async def test_what_was_stored_is_counted(
-    run: Ingest, database: Database, tenant: str, tmp_path: Path
-) -> None:
-    """A whole ingestion is `ok`; a loss is found by the next one, although nothing changed."""
-    (tmp_path / "a.md").write_text("one")
-    summary = await run(tmp_path)
-    assert (summary.checked, summary.differences) == ("ok", [])
-    async with database.transaction(tenant) as conn:
-        await conn.execute("delete from chunks")
-    summary = await run(tmp_path)
-    assert summary.checked == "differences"
-    assert "a.md: 0 of 1 chunks" in summary.differences[0]
-    assert not summary.succeeded
-
-
-async def test_a_file_of_many_without_any_is_named(run: Ingest, tmp_path: Path) -> None:
-    """No file vanishes without a word."""
-    (tmp_path / "a.jsonl").write_text("\n\n")
-    summary = await run(tmp_path)
-    assert [failure.code for failure in summary.failures] == ["document_empty"]
-
-
-async def test_one_file_at_a_time(
-    database: Database, counting: Counting, tenant: str, tmp_path: Path
-) -> None:
-    """`ingest_file` does for a file what `ingest` does, and removes the lines that are gone."""
-    path = tmp_path / "a.jsonl"
-    write_lines(path, {"id": 1, "text": "one"}, {"id": 2, "text": "two"})
-    write_lines(tmp_path / "a.jsonl.old", {"id": 1, "text": "one"})
-    chosen = KnowledgeSettings()
-    (file,) = scanned([path]).files
-
-    async def once() -> Summary:
-        async with reader(chosen) as reading:
-            return await ingest_file(
-                database, counting, reading, file, tenant_id=tenant, settings=chosen
-            )
-
-    assert counts(await once()) == (2, 0, 0, 0, 0)
-    write_lines(path, {"id": 2, "text": "two"}, {"id": 3, "text": "three"})
-    assert counts(await once()) == (1, 0, 1, 1, 0)
-    assert await uris(database, tenant) == ["a.jsonl#2", "a.jsonl#3"]
-
-
-async def test_forget(run: Ingest, database: Database, tenant: str, tmp_path: Path) -> None:
-    """What a scan does not find any more is removed; what it finds is not read."""
-    for name in ("a.md", "b.md"):
-        (tmp_path / name).write_text(name)
-    write_lines(tmp_path / "c.jsonl", {"id": 1, "text": "one"})
-    await run(tmp_path)
-    (tmp_path / "a.md").unlink()
-    (tmp_path / "b.md").write_text("changed")
-    (tmp_path / "c.jsonl").unlink()
-    gone = await forget(database, scanned([tmp_path]), tenant_id=tenant)
-    assert [uri.rpartition("/")[2] for uri in gone] == ["a.md", "c.jsonl#1"]
-    assert await uris(database, tenant) == ["b.md"]
-
-
-@pytest.mark.parametrize("chunking", ["sentence", "semantic"])
-async def test_another_way_of_cutting_makes_everything_new(
-    run: Ingest, tmp_path: Path, chunking: str
-) -> None:
-    """A strategy that is chosen takes effect, and stays in effect."""
-    (tmp_path / "a.md").write_text("One sentence. Another sentence. " * 30)
-    await run(tmp_path)
-    assert counts(await run(tmp_path, chunking=chunking, chunk_tokens=64)) == (0, 1, 0, 0, 0)
-    assert counts(await run(tmp_path, chunking=chunking, chunk_tokens=64)) == (0, 0, 1, 0, 0)
