@@ -1,17 +1,17 @@
 """The composition root: the one place that builds what lives long, and closes it in reverse.
 
 What does not depend on each other starts at the same time: Postgres, the model server, the
-embedding model, the imports of guardrails-ai and scikit-learn. Starting one after the other
+embedding model, the import of guardrails-ai. Starting one after the other
 takes about three times as long, nearly all of it imports.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from api.version import VERSION
@@ -67,7 +67,7 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
         started(connect(settings.database)) as database_soon,
         started(model_server(settings.model)) as model_url_soon,
         started(embedding(settings.knowledge)) as embedder_soon,
-        started(training(embedder_soon)) as intents_soon,
+        started(training(embedder_soon, settings.run.intents_folder)) as intents_soon,
         started(threaded(Guard.build)) as guard_soon,
     ):
         # Together, so that whatever fails first is told first.
@@ -189,11 +189,9 @@ async def embedding(settings: KnowledgeSettings) -> AsyncIterator[MiniLM]:
 
 
 @asynccontextmanager
-async def training(embedder_soon: Awaitable[Embedder]) -> AsyncIterator[Intents]:
-    """Yield the classifier of intents, trained on its examples."""
-    # Off the event loop: this import takes a second.
-    await asyncio.to_thread(importlib.import_module, "sklearn.linear_model")
-    yield await Intents.train(await embedder_soon)
+async def training(embedder_soon: Awaitable[Embedder], folder: Path) -> AsyncIterator[Intents]:
+    """Yield the classifiers of intents, the shipped one trained on its examples."""
+    yield await Intents.train(await embedder_soon, folder=folder)
 
 
 @asynccontextmanager
@@ -221,6 +219,7 @@ def limits(settings: Settings) -> turn.Limits:
         history_tokens=settings.run.history_tokens,
         passages=settings.knowledge.passages,
         max_output_tokens=settings.model.max_output_tokens,
+        rewrite_with_model=settings.model.url is not None,  # the embedded one only quotes
         context=settings.knowledge.context,
         context_tokens=settings.knowledge.context_tokens,
         context_order=settings.knowledge.context_order,

@@ -45,6 +45,7 @@ class Limits:
     history_messages: int = 40  # looked at, before the token budget cuts
     passages: int = 5  # sources in the prompt
     max_output_tokens: int = 512
+    rewrite_with_model: bool = False  # follow-ups; the extractive model cannot
     context: Strategy = "relevance"  # what counts when passages are chosen
     context_tokens: int = 2400  # all passages in the prompt
     context_order: Order = "best_first"

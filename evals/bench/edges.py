@@ -18,6 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from numpy.typing import NDArray
 
 from core.turn import Intent, ModelRecord, Passage
+from nodes.intents import Guess
 from safety.guard import Verdict
 
 TOKENS = 64  # of one answer
@@ -128,6 +129,6 @@ class ScriptedGuard:
 class ScriptedIntents:
     """Takes everything for a question."""
 
-    def classify(self, vector: NDArray[np.float32]) -> tuple[Intent, float]:
+    async def classify(self, text: str, vector: NDArray[np.float32], *, tenant_id: str) -> Guess:
         """Return "question"."""
-        return Intent.KNOWLEDGE, 1.0
+        return Guess(Intent.KNOWLEDGE, 1.0, 1.0)

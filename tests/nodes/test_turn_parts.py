@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from jinja2 import UndefinedError
 
-from core.turn import HistoryMessage, Intent
-from nodes.classify import settle, standalone
+from core.turn import HistoryMessage
 from nodes.gate import cite
-from nodes.intents import DEFAULT_EXAMPLES, read_examples
 from nodes.prompts import Prompts, attribute, fenced
 from nodes.recall import fit
 from nodes.remember import title
@@ -34,34 +32,6 @@ def test_history_keeps_the_newest_messages_within_the_budget() -> None:
     assert fit(HISTORY, words, 7) == HISTORY[2:]
     assert fit(HISTORY, words, 9) == HISTORY[2:]
     assert fit(HISTORY, words, 2) == []
-
-
-def test_an_unsure_intent_is_a_question() -> None:
-    """Searching in vain costs less than chatting about a question."""
-    assert settle(Intent.SMALL_TALK, 0.4, "Hi", has_history=True) is Intent.KNOWLEDGE
-    assert settle(Intent.SMALL_TALK, 0.9, "Hi", has_history=True) is Intent.SMALL_TALK
-
-
-def test_a_follow_up_needs_something_to_follow() -> None:
-    """Without history it is unclear; with history, what is unclear follows up."""
-    vague = "What about the other one?"
-    assert settle(Intent.FOLLOW_UP, 0.9, vague, has_history=False) is Intent.CLARIFY
-    assert settle(Intent.FOLLOW_UP, 0.9, vague, has_history=True) is Intent.FOLLOW_UP
-    assert settle(Intent.CLARIFY, 0.9, "It is broken", has_history=True) is Intent.FOLLOW_UP
-
-
-def test_a_question_that_names_its_subject_follows_nothing() -> None:
-    """Pronouns alone do not make a first message unclear."""
-    question = "Where did Tesla and Twain hang out?"
-    assert settle(Intent.FOLLOW_UP, 0.9, question, has_history=False) is Intent.KNOWLEDGE
-
-
-def test_a_follow_up_searches_with_the_question_before_it() -> None:
-    """The query borrows the words that the pronoun stands for."""
-    query = standalone("And when?", Intent.FOLLOW_UP, HISTORY)
-    assert query == "Where was she born? And when?"
-    assert standalone("And when?", Intent.KNOWLEDGE, HISTORY) == "And when?"
-    assert standalone("And when?", Intent.FOLLOW_UP, []) == "And when?"
 
 
 def test_a_prompt_names_its_version_and_hash() -> None:
@@ -102,7 +72,9 @@ def test_every_prompt_renders() -> None:
     """No file in the folder is broken."""
     prompts = Prompts.load()
     for name in prompts:
-        record = prompts[name].render([], instructions="", passages=[], question="Hello")
+        record = prompts[name].render(
+            [], instructions="", passages=[], question="Hello", exchanges=[]
+        )
         assert record["messages"][-1]["role"] == "user"
 
 
@@ -129,11 +101,3 @@ def test_a_citation_must_stand_for_what_was_retrieved() -> None:
     assert was_retrieved(cite(1, first), [first, second])
     assert not was_retrieved(cite(1, second), [first, second])
     assert not was_retrieved(cite(3, first), [first, second])
-
-
-def test_the_intent_examples_are_complete() -> None:
-    """Each intent with a branch of its own has examples, and none stands twice."""
-    examples = read_examples(DEFAULT_EXAMPLES)
-    assert set(examples) == set(Intent) - {Intent.OUT_OF_SCOPE}
-    sentences = [text.casefold() for texts in examples.values() for text in texts]
-    assert len(sentences) == len(set(sentences))
