@@ -44,3 +44,12 @@ class Metrics:
             ["outcome"],  # supported | dropped | marked | kept
             registry=self.registry,
         )
+
+    def milliseconds(self) -> dict[str, float]:
+        """Return the time that each stage of retrieval has taken in all."""
+        [family] = self.retrieval_seconds.collect()
+        return {
+            sample.labels["stage"]: 1000 * sample.value
+            for sample in family.samples
+            if sample.name.endswith("_sum")
+        }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 
+from core.metrics import Metrics
 from core.settings import read as read_settings
 from core.turn import Passage
 from db.connect import connect
@@ -31,13 +31,17 @@ from knowledge.command import (
     uri_of,
     work,
 )
+from knowledge.configured import searching
 from knowledge.console import describe, printable, progress, sentence, show
+from knowledge.engines import commands
+from knowledge.engines.choose import tell
+from knowledge.engines.ray import ingest as ingest_by_ray
 from knowledge.files import below, lines_of
 from knowledge.ingest import Summary
 from knowledge.ingest import ingest as run_ingest
 from knowledge.ingestions import Ingestion
 from knowledge.jobs import BULK, retry, workers
-from knowledge.search import Search
+from knowledge.search import RERANKED
 from knowledge.stats import Stats
 from knowledge.stats import stats as count
 from knowledge.store import remove_document, remove_under, set_access
@@ -52,8 +56,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they print local variables, passwords among them
 )
-jobs = typer.Typer(help="What is read in the background.", invoke_without_command=True)
+jobs = typer.Typer(
+    help="What is read in the background.",
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+)
 app.add_typer(jobs, name="jobs")
+app.add_typer(commands.app)
 
 
 @app.command()
@@ -66,6 +75,15 @@ def ingest(
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to the workers.")] = False,
     priority: Annotated[int, typer.Option(help="With --queue: higher comes first.")] = BULK,
     watching: Annotated[bool, typer.Option("--watch", help="With --queue: wait for it.")] = False,
+    engine: Annotated[
+        Literal["here", "ray"], typer.Option(help="In this process, or by workers of Ray.")
+    ] = "here",
+    ray_workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="With --engine ray: a core each.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="With --engine ray: a running cluster; else this machine.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring the knowledge base up to date with files and folders.
@@ -74,6 +92,10 @@ def ingest(
     Exit status: 0 when something could be read, 1 when nothing could or a path does not exist.
     """
     access = access_of(owner, group, label)
+    if engine != "ray" and (ray_workers or address):
+        raise SystemExit("--workers and --address belong to --engine ray.")
+    if queue and engine == "ray":
+        raise SystemExit("--queue leaves it to workers of its own, so it has no --engine.")
     if queue:
         _queue(paths, tenant, access, priority=priority, watching=watching, as_json=as_json)
     if priority != BULK or watching:
@@ -81,17 +103,28 @@ def ingest(
 
     async def work() -> Summary:
         settings = read_settings()
-        async with opened(settings) as (database, embedder):
-            with progress(silent=as_json) as report:
-                return await run_ingest(
-                    database,
-                    embedder,
-                    paths,
-                    tenant_id=tenant,
-                    settings=settings.knowledge,
-                    access=access,
-                    report=report,
-                )
+        what: dict[str, Any] = {
+            "tenant_id": tenant,
+            "settings": settings.knowledge,
+            "access": access,
+        }
+        with progress(silent=as_json) as report:
+            if engine == "ray":
+                async with connect(settings.database) as database:
+                    done = await ingest_by_ray(
+                        database,
+                        paths,
+                        report=report,
+                        workers=ray_workers,
+                        address=address,
+                        **what,
+                    )
+                    await tell(database, settings.knowledge, tenant_id=tenant)
+            else:
+                async with opened(settings) as (database, embedder):
+                    done = await run_ingest(database, embedder, paths, report=report, **what)
+                    await tell(database, settings.knowledge, tenant_id=tenant)
+        return done
 
     summary = run(work())
     if as_json:
@@ -232,20 +265,14 @@ def search(
     """Find the passages that answer a question best, with their scores."""
 
     async def work() -> tuple[list[Passage], dict[str, float]]:
-        settings = read_settings()
-        async with opened(settings) as (database, embedder):
-            began = time.perf_counter()
-            await embedder.query(query)  # remembered: no connection waits for the model
-            embedded = time.perf_counter()
-            find = Search(embedder, candidates=settings.knowledge.candidates)
-            async with database.transaction(tenant) as conn:
-                wanted = max(limit, settings.knowledge.candidates) if explain else limit
-                found = await find(conn, query, tenant_id=tenant, limit=wanted)
-            ended = time.perf_counter()
-            return found, {
-                "embed": 1000 * (embedded - began),
-                "search": 1000 * (ended - embedded),
-            }
+        settings, metrics = read_settings(), Metrics()
+        async with (
+            opened(settings) as (database, embedder),
+            searching(settings.knowledge, embedder, metrics) as find,
+        ):
+            most = max(limit, RERANKED) if explain else limit
+            found = await find.passages(database, query, tenant_id=tenant, limit=most)
+            return found, metrics.milliseconds()
 
     found, milliseconds = run(work())
     passages = found[:limit]

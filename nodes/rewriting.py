@@ -58,7 +58,7 @@ async def _rewrite(
         found = found or await _completed(rest, asked[-1], embed, led=bool(lead) or leaning)
     found = found or await _compared(rest, asked[-1], embed)
     if found is None and (cues.person(rest) or cues.refers(rest)):
-        found = _resolved(rest, asked), "reference"
+        found = resolved(rest, asked), "reference"
     if found is None and leaning and len(content_words(rest)) < SHORT:
         found = f"{rest.rstrip('?. ')}: {asked[-1].question}", "fragment"
     if found is None and lead and len(content_words(rest)) < 2:
@@ -120,7 +120,7 @@ async def _compared(text: str, last: Exchange, embed: Embed) -> tuple[str, str] 
     return f"{await replaced(last.question, other, embed)} {text}", "comparison"
 
 
-def _resolved(text: str, asked: Sequence[Exchange]) -> str:
+def resolved(text: str, asked: Sequence[Exchange]) -> str:
     """Return `text` with its pronouns exchanged for what they stand for."""
     used = ""
     if match := cues.person(text):

@@ -35,7 +35,7 @@ from knowledge.summary import Progress, Silent, Summary
 SQL = load(__file__)
 
 ROOT = Path(__file__).resolve().parents[2]
-ATTEMPTS = 3  # of a file over which workers die, and of workers that die before they begin
+ATTEMPTS = 3  # of a file over which workers die, of workers that die before they begin, of Ray
 STORE_BYTES = 100 << 20  # of Ray's shared memory; nothing large goes through it
 ENVIRONMENT = {
     # Ray reports to its makers unless told not to, and then reports that it was told so.
@@ -177,19 +177,29 @@ async def _cluster(workers: int | None, address: str | None) -> AsyncIterator[tu
     if not address:
         settings |= {"num_cpus": cores, "include_dashboard": False}
         settings |= {"object_store_memory": STORE_BYTES}
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it explains itself at length
     # It prints what happens to workers where the report of the command belongs.
     with _home() as home, redirect_stdout(sys.stderr):
         with _environment(ENVIRONMENT | ({} if address else {**LOOPBACK, "HOME": home})):
             ray = _imported()
-            try:
-                await asyncio.to_thread(ray.init, **settings)
-            except Exception as error:  # Ray raises bare Exceptions
-                raise ClusterUnavailable(f"Ray does not start: {_line(error)}") from error
+            logging.getLogger("ray").setLevel(logging.ERROR)  # it explains itself at length
+            await _start(ray, settings)
         try:
             yield ray, cores or max(1, int(ray.cluster_resources().get("CPU", 1)))
         finally:
             await asyncio.to_thread(ray.shutdown)
+
+
+async def _start(ray: ModuleType, settings: dict[str, Any]) -> None:
+    """Start Ray, or connect to it; it gives itself half a minute, which a busy machine exceeds."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            await asyncio.to_thread(ray.init, **settings)
+        except Exception as error:  # Ray raises bare Exceptions
+            await asyncio.to_thread(ray.shutdown)
+            if attempt == ATTEMPTS:
+                raise ClusterUnavailable(f"Ray does not start: {_line(error)}") from error
+        else:
+            return
 
 
 def _imported() -> ModuleType:

@@ -83,7 +83,7 @@ def test_machines_get_json(knowledge: Run, docs: Path) -> None:
     assert summary["failures"][0]["code"] == "document_unreadable"
     passages = json.loads(knowledge("search", "ferry", "--json").stdout)
     assert passages[0]["title"] == "Ferry"
-    assert {"vector", "keyword"} >= set(passages[0]["scores"])
+    assert {"fused", "late"} <= set(passages[0]["scores"]) <= {"vector", "keyword", "fused", "late"}
     assert [entry["title"] for entry in json.loads(knowledge("list", "--json").stdout)] == [
         "Cats",
         "Ferry",
