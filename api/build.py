@@ -24,6 +24,7 @@ from db.pool import Database
 from embeddings.base import Embedder
 from embeddings.minilm import MiniLM
 from graphs.runner import Pace, Runner
+from knowledge.configured import searching
 from knowledge.search import Search
 from knowledge.worker import Worker, working
 from nodes import context as turn
@@ -78,8 +79,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
             lambda: (Prompts.load(), Replies.load(), Alike.load())
         )
         metrics = Metrics()
-        search = Search(embedder, candidates=settings.knowledge.candidates)
         async with (
+            searching(settings.knowledge, embedder, metrics) as search,
             chat_model(settings.model, url=model_url) as model,
             Runner(
                 turn.Services(

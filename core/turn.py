@@ -63,7 +63,7 @@ class Citation(TypedDict):
     title: str
     section: str
     page: int | None
-    quote: str  # the beginning of the passage
+    quote: str  # the sentence of the passage that it rests on
 
 
 class HistoryMessage(TypedDict):

@@ -178,7 +178,7 @@ async def ranked(
         async with free:
             vector = HalfVector(await embedder.query(question.text))
             async with database.transaction("default") as conn:
-                ours = await search(conn, question.text, tenant_id="default", limit=DEEP)
+                ours = await search.within(conn, question.text, tenant_id="default", limit=DEEP)
                 near = await nearest(conn, vector, tenant_id="default", limit=CANDIDATES)
                 hits = await keywords.search(
                     conn, question.text, tenant_id="default", limit=CANDIDATES

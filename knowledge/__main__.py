@@ -271,7 +271,7 @@ def search(
             searching(settings.knowledge, embedder, metrics) as find,
         ):
             most = max(limit, RERANKED) if explain else limit
-            found = await find.passages(database, query, tenant_id=tenant, limit=most)
+            found = await find(database, query, tenant_id=tenant, limit=most)
             return found, metrics.milliseconds()
 
     found, milliseconds = run(work())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pgvector import HalfVector
@@ -54,7 +55,7 @@ class Search:
         """candidates: what each retriever may contribute to the fusion, per question.
 
         index: what finds vectors; None: Postgres. late: None reads the table in the repository.
-        cross: a model on a server that looks at the best once more; see `passages`.
+        cross: a model on a server that looks at the best once more; asked without a transaction.
         """
         self._embedder = embedder
         self._candidates = candidates
@@ -63,7 +64,7 @@ class Search:
         self._cross = cross
         self._metrics = metrics or Metrics()
 
-    async def passages(
+    async def __call__(
         self,
         database: Database,
         query: str,
@@ -81,13 +82,13 @@ class Search:
             await self._embedder.encoded_query(query)
         most = max(limit, RERANKED) if self._cross else limit
         async with database.transaction(tenant_id) as conn:
-            found = await self(conn, query, tenant_id=tenant_id, limit=most, filter=filter)
+            found = await self.within(conn, query, tenant_id=tenant_id, limit=most, filter=filter)
         if self._cross is not None:
             with self._metrics.retrieval_seconds.labels("cross").time():
                 found = await reordered(self._cross, query, found)
         return found[:limit]
 
-    async def __call__(
+    async def within(
         self,
         conn: Conn,
         query: str,
@@ -96,7 +97,7 @@ class Search:
         limit: int,
         filter: Filter = EVERYTHING,
     ) -> list[Passage]:
-        """Return the best `limit` passages, best first; fewer only when there are no more.
+        """Return the best `limit` passages before any cross-encoder; fewer if there are no more.
 
         conn: inside a transaction opened for `tenant_id`. Await `embedder.query(query)` before
         taking it: the vector is remembered, and no connection waits for the model.
@@ -104,6 +105,9 @@ class Search:
         question = await self._embedder.encoded_query(query)
         vector = HalfVector(question.vector)
         seconds = self._metrics.retrieval_seconds
+        asked = filter
+        if filter.reader is not None and not await _restricted(conn, tenant_id):
+            filter = replace(filter, reader=None)  # it would take nothing out, and cost as much
         with seconds.labels("vector").time():
             near = await self._index.nearest(
                 conn, vector, tenant_id=tenant_id, limit=self._candidates, filter=filter
@@ -115,7 +119,7 @@ class Search:
         matches = {hit.chunk_id: hit.score for hit in hits}
         best = fuse(near, matches, weight=VECTOR_WEIGHT)[: max(limit, RERANKED)]
         with seconds.labels("fetch").time():
-            rows = await self._rows(conn, vector, best, tenant_id=tenant_id, filter=filter)
+            rows = await self._rows(conn, vector, best, tenant_id=tenant_id, filter=asked)
         began = time.perf_counter()
         found = await self._close_look(question, best, rows, matches)
         seconds.labels("rerank").observe(time.perf_counter() - began)
@@ -192,6 +196,16 @@ def blend(fused: list[float], late: list[float | None]) -> list[float]:
         / total
         for first, closer in zip(fused, late, strict=True)
     ]
+
+
+async def _restricted(conn: Conn, tenant_id: str) -> bool:
+    """Return whether any document of a tenant is kept from anybody.
+
+    One that is from now on is looked at again where its text is read.
+    """
+    cursor = await conn.execute(SQL["restricted"], {"tenant_id": tenant_id})
+    row = await cursor.fetchone()
+    return bool(row and row[0])
 
 
 def _stretch(scores: Mapping[int, float]) -> dict[int, float]:

@@ -1,3 +1,8 @@
+-- restricted --
+-- Tells whether a tenant has a document that not everyone of it may read.
+select exists (select from documents
+                where tenant_id = %(tenant_id)s and (owners <> '{}' or groups <> '{}'))
+
 -- passages --
 -- Returns chunks by id, with their documents and how near they are to the question.
 select c.chunk_id, d.document_id::text, d.uri, d.title, c.section, c.page, c.ordinal, c.text,

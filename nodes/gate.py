@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.turn import Citation, Passage
+from knowledge.merge import pinpoint
+from nodes.facts import stems
+from tgi.embedded.sentences import split
 
 # A marker with the blanks before it; what stands in backticks is code, where [1] is an index.
 _MARKER = re.compile(r"`[^`\n]*`|[ \t]*\[(\d{1,3})\]")
@@ -70,7 +73,8 @@ class AnswerGate:
         for marker in stretch.markers:
             if marker not in self._seen:
                 self._seen.add(marker)
-                new.append(cite(marker, self._passages[marker - 1]))
+                passage = pinpoint(self._passages[marker - 1], text)
+                new.append(cite(marker, passage, text))
         self.citations += new
         return new
 
@@ -105,10 +109,11 @@ class AnswerGate:
         return Stretch(_FENCE.join(parts), tuple(markers), is_code)
 
 
-def cite(marker: int, passage: Passage) -> Citation:
-    """Return the citation of `passage` under the number it has in the prompt."""
-    text = " ".join(passage["text"].split())
-    quote = text if len(text) <= QUOTE_CHARACTERS else text[: QUOTE_CHARACTERS - 1].rstrip() + "…"
+def cite(marker: int, passage: Passage, said: str = "") -> Citation:
+    """Return the citation of `passage` under the number it has in the prompt.
+
+    said: what it is cited for.
+    """
     return Citation(
         marker=marker,
         chunk_id=passage["chunk_id"],
@@ -117,5 +122,19 @@ def cite(marker: int, passage: Passage) -> Citation:
         title=passage["title"],
         section=passage["section"],
         page=passage["page"],
-        quote=quote,
+        quote=quote(passage["text"], said),
     )
+
+
+def quote(text: str, said: str) -> str:
+    """Return the sentence of a passage that shares most words with what was said, with its end
+    marked where it is cut; the beginning of the passage when none shares any.
+    """
+    wanted = stems(said)
+    sentences = [text[one.start : one.stop] for one in split(text)]
+    shared = [len(wanted & stems(one)) for one in sentences]
+    best = shared.index(max(shared)) if any(shared) else -1
+    chosen = " ".join((sentences[best] if best >= 0 else text).split())
+    if len(chosen) <= QUOTE_CHARACTERS:
+        return chosen
+    return chosen[: QUOTE_CHARACTERS - 1].rstrip() + "…"

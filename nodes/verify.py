@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from core.turn import Citation, Passage, TurnState
+from knowledge.merge import chunk_ids
 from nodes.context import Context
 
 TITLES_NAMED = 3
@@ -31,7 +32,7 @@ async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
 def was_retrieved(citation: Citation, passages: list[Passage]) -> bool:
     """Return whether the citation's number stands for the passage it names."""
     marker = citation["marker"]
-    return 1 <= marker <= len(passages) and passages[marker - 1]["chunk_id"] == citation["chunk_id"]
+    return 1 <= marker <= len(passages) and citation["chunk_id"] in chunk_ids(passages[marker - 1])
 
 
 def abstain(context: Context, passages: list[Passage]) -> str:

@@ -62,7 +62,7 @@ class Reporter:
             langfuse_client=self._client,
             input=self._clean(inside.update.get("query", state.get("query"))),
             output=self._clean([_brief(passage) for passage in passages]),
-            metadata={"passages": len(passages)},
+            metadata=self._clean(inside.update.get("retrieval", {})),
         ).end(end_time=inside.ended_ns)
 
     def _generation(self, inside: Inside, state: TurnState) -> None:

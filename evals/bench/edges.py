@@ -109,7 +109,9 @@ class ScriptedEmbedder:
         return [(0, len(text))]
 
 
-async def scripted_search(conn: Any, query: str, *, tenant_id: str, limit: int) -> list[Passage]:
+async def scripted_search(
+    database: Any, query: str, *, tenant_id: str, limit: int, filter: Any
+) -> list[Passage]:
     """Return the same five passages."""
     return PASSAGES[:limit]
 

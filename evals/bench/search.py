@@ -158,7 +158,7 @@ class _Bench:
             return ask
 
         def search(which: Search, filter: Filter) -> Ask:
-            return lambda number: which.passages(
+            return lambda number: which(
                 database, corpus.questions[number], tenant_id=TENANT, limit=LIMIT, filter=filter
             )
 

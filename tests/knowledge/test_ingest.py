@@ -22,7 +22,7 @@ async def find(database: Database, embedder: MiniLM, tenant: str, query: str) ->
     """Search."""
     await embedder.query(query)
     async with database.transaction(tenant) as conn:
-        return await Search(embedder)(conn, query, tenant_id=tenant, limit=3)
+        return await Search(embedder).within(conn, query, tenant_id=tenant, limit=3)
 
 
 async def test_what_was_ingested_is_found_with_section_and_page(

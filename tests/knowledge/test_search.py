@@ -34,7 +34,7 @@ async def find(
 ) -> list[Passage]:
     """Search the way a turn does."""
     async with database.transaction(tenant_id) as conn:
-        return await search(conn, query, tenant_id=tenant_id, limit=limit)
+        return await search.within(conn, query, tenant_id=tenant_id, limit=limit)
 
 
 async def test_by_meaning(database: Database, search: Search, put: Put, tenant: str) -> None:
@@ -100,7 +100,7 @@ async def test_tenants(database: Database, search: Search, put: Put) -> None:
     for tenant_id, uri in (("one", "mine"), ("two", "yours")):
         assert [p["uri"] for p in await find(database, search, "secret", tenant_id)] == [uri]
     async with database.transaction("one") as conn:
-        assert await search(conn, "secret", tenant_id="two", limit=5) == []
+        assert await search.within(conn, "secret", tenant_id="two", limit=5) == []
     assert await find(database, search, "secret", "three") == []
 
 
@@ -136,7 +136,7 @@ async def test_readers(database: Database, search: Search, put: Put, tenant: str
             (Reader("bob", ("staff", "board")), 10),
             (None, 10),
         ):
-            found = await search(
+            found = await search.within(
                 conn,
                 "When does the office open?",
                 tenant_id=tenant,
@@ -144,7 +144,7 @@ async def test_readers(database: Database, search: Search, put: Put, tenant: str
                 filter=Filter(reader),
             )
             assert len(found) == expected
-        found = await search(
+        found = await search.within(
             conn, "office", tenant_id=tenant, limit=20, filter=Filter(under="secret/2")
         )
         assert {one["uri"] for one in found} == {"secret/2", *(f"secret/2{n}" for n in range(10))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.gate import AnswerGate, Stretch
+from nodes.gate import QUOTE_CHARACTERS, AnswerGate, Stretch, quote
 from tests.nodes.passages import passage
 
 SOURCES = [passage(1), passage(2)]
@@ -122,3 +122,14 @@ def test_without_the_duty_to_cite_no_text_is_lost(pieces: list[str]) -> None:
     released = run([whole], must_cite=False).released
     kept = "".join(c for c in released if c.isalpha())
     assert kept == "".join(c for c in whole if c.isalpha())
+
+
+def test_a_quote_is_the_sentence_that_is_meant() -> None:
+    """A citation quotes the sentence that shares most with what was said, cut where it is long."""
+    text = "Water is wet. Ice melts at 0 degrees.\nSteam is hot, " + "and it rises, " * 30 + "it does."
+    assert quote(text, "The melting point of ice is 0 degrees [1].") == "Ice melts at 0 degrees."
+    long = quote(text, "Steam is hot [1].")
+    assert long.startswith("Steam is hot")
+    assert long.endswith("…")
+    assert len(long) == QUOTE_CHARACTERS
+    assert quote("Wasser ist nass.", "Nothing alike") == "Wasser ist nass."
