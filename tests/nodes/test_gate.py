@@ -125,8 +125,9 @@ def test_without_the_duty_to_cite_no_text_is_lost(pieces: list[str]) -> None:
 
 
 def test_a_quote_is_the_sentence_that_is_meant() -> None:
-    """A citation quotes the sentence that shares most with what was said, cut where it is long."""
-    text = "Water is wet. Ice melts at 0 degrees.\nSteam is hot, " + "and it rises, " * 30 + "it does."
+    """A citation quotes the sentence that shares most with what was said, cut where long."""
+    steam = "Steam is hot, " + "and it rises, " * 30 + "it does."
+    text = f"Water is wet. Ice melts at 0 degrees.\n{steam}"
     assert quote(text, "The melting point of ice is 0 degrees [1].") == "Ice melts at 0 degrees."
     long = quote(text, "Steam is hot [1].")
     assert long.startswith("Steam is hot")
