@@ -125,8 +125,12 @@ def is_chatter(text: str) -> bool:
 
 def compares(text: str) -> bool:
     """Return whether a question compares with something it does not name."""
-    found = any(m.group().casefold() not in _NO_COMPARATIVE for m in COMPARES.finditer(text))
-    return found and len(phrases(text)) < 2
+    return comparative(text) and len(phrases(text)) < 2
+
+
+def comparative(text: str) -> bool:
+    """Return whether there is a word in `text` that compares: quieter, more, both."""
+    return any(m.group().casefold() not in _NO_COMPARATIVE for m in COMPARES.finditer(text))
 
 
 def person(text: str) -> re.Match[str] | None:
