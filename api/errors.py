@@ -56,6 +56,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.RoleTooPowerful: 503,
     errors.SchemaOutdated: 503,
     errors.EmbeddingUnavailable: 503,
+    errors.RerankerUnavailable: 503,
     errors.CacheFailed: 503,
     errors.VectorEngineUnavailable: 503,
     errors.ClusterUnavailable: 503,

@@ -15,37 +15,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embeddings.base import Encoded
+from embeddings.rarity import Rarity, unit
 
-FILE = Path(__file__).parent / "late.npz"
 FORMAT = 1  # the first byte of what is stored; another number is another form
-
-Floats = NDArray[np.float32]
 
 
 class Late:
     """Packs passages when they are ingested, and compares them with a question."""
 
-    def __init__(self, rarity: Floats, silent: NDArray[np.bool_]) -> None:
-        """rarity, silent: (vocabulary,); a silent token, such as a comma, is left out."""
+    def __init__(self, rarity: Rarity) -> None:
         self._rarity = rarity
-        self._silent = silent
 
     @classmethod
-    def load(cls, path: Path = FILE) -> Self:
-        """Return the measure with the rarity of tokens that `python -m evals.late` counted."""
-        with np.load(path) as stored:
-            return cls(stored["rarity"].astype(np.float32) / 16, stored["silent"])
+    def load(cls) -> Self:
+        """Return the measure with the rarity of tokens that `python -m evals.rarity` counted."""
+        return cls(Rarity.load())
 
     def pack(self, passage: Encoded) -> bytes:
         """Return what is stored of a passage: 48 bytes for each token that says something."""
-        tokens = passage.tokens[self._speaking(passage)]
+        tokens = passage.tokens[self._rarity.speaking(passage)]
         return bytes([FORMAT]) + np.packbits(tokens > 0, axis=1).tobytes()
 
     async def scores(self, question: Encoded, packed: Sequence[bytes | None]) -> list[float | None]:
@@ -57,10 +50,9 @@ class Late:
 
     def compare(self, question: Encoded, packed: Sequence[bytes | None]) -> list[float | None]:
         """Return the score of each passage, as `scores` does, in this thread."""
-        speaking = self._speaking(question)
-        asked = _unit(question.tokens[speaking].astype(np.float32))
-        weights = self._rarity[question.ids[speaking]] + 0.01  # there may be special tokens only
-        weights = weights / weights.sum()
+        speaking = self._rarity.speaking(question)
+        asked = unit(question.tokens[speaking])
+        weights = self._rarity.weights(question.ids[speaking])
         width = asked.shape[1] // 8
         usable = [
             index
@@ -81,13 +73,3 @@ class Late:
         for index, score in zip(usable, met, strict=True):
             scores[index] = float(score)
         return scores
-
-    def _speaking(self, text: Encoded) -> NDArray[np.bool_]:
-        """Return which tokens count: all of them where none says anything."""
-        speaking = ~self._silent[text.ids]
-        return speaking if speaking.any() else np.ones(len(text.ids), np.bool_)
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import numpy as np
 
+from core.cancel import heed_cancellation
 from core.errors import DocumentEmpty, DocumentError
 from core.settings import KnowledgeSettings
 from db.pool import Database
@@ -88,6 +89,7 @@ class Pipeline:
         """Read and cut what has changed, in batches."""
         batch: Batch = []
         for file in files:
+            heed_cancellation()
             present: set[str] = set()
             kept = False
             answers = 0
@@ -108,15 +110,21 @@ class Pipeline:
                     if work is not None:
                         batch.append(work)
                     if sum(len(work.chunks) for work in batch) >= BATCH_CHUNKS:
-                        await out.put((batch, await self._encoded(batch)))
+                        await self._hand_on(batch, out)
                         batch = []
             if not answers:
                 self._unreadable(file, 0, DocumentEmpty())
             if not kept:
                 await self.remove(self._lines.get(file.uri, set()) - present)
         if batch:
-            await out.put((batch, await self._encoded(batch)))
+            await self._hand_on(batch, out)
         await out.put(None)
+
+    async def _hand_on(self, batch: Batch, out: asyncio.Queue[Vectored | None]) -> None:
+        """Put a batch out, with the vectors that are stored already."""
+        vectors = await self._encoded(batch)
+        heed_cancellation()  # nobody would take it
+        await out.put((batch, vectors))
 
     async def _prepare(self, file: File, document: Document, present: set[str]) -> Work | None:
         """Return the chunks of a document, or None when it is stored as it is."""
@@ -167,6 +175,7 @@ class Pipeline:
                 made = await _encode(self._embedder, self._late, [texts[found] for found in some])
                 vectors |= zip(some, made, strict=True)
                 self._report.embed(len(some))
+                heed_cancellation()
             self.summary.embedding_seconds += time.perf_counter() - began
             self.summary.embedded += len(new)
             await out.put((batch, vectors))
@@ -192,6 +201,7 @@ class Pipeline:
                     self.fail(Failure(work.shown, error))
                 else:
                     await self._count(work)
+                heed_cancellation()
 
     async def remove(self, uris: Iterable[str]) -> None:
         """Remove documents that are not there any more."""

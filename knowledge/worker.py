@@ -22,6 +22,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolClosed, PoolTimeout
 
+from core.cancel import heed_cancellation
 from core.errors import OperatorError
 from core.settings import KnowledgeSettings
 from db.migrate import SEARCH_PATH
@@ -193,6 +194,7 @@ class Worker:
                 log.warning("a sweep failed", extra={"why": type(error).__name__})
             if not self._running:
                 await self._readers.close()
+            heed_cancellation()
 
     async def _sweep(self, app: procrastinate.App, engine: Engine) -> None:
         manager = app.job_manager

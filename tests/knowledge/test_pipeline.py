@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from core.settings import KnowledgeSettings
 from db.pool import Database
+from embeddings.base import Encoded
+from embeddings.minilm import MiniLM
 from knowledge.access import Access
 from knowledge.files import find as scanned
 from knowledge.ingest import forget, ingest_file, reader
@@ -164,3 +169,31 @@ async def test_another_way_of_cutting_makes_everything_new(
     await run(tmp_path)
     assert counts(await run(tmp_path, chunking=chunking, chunk_tokens=64)) == (0, 1, 0, 0, 0)
     assert counts(await run(tmp_path, chunking=chunking, chunk_tokens=64)) == (0, 0, 1, 0, 0)
+
+
+class Swallowing(Counting):
+    """Loses the first cancellation, as `asyncio.wait_for` does when its result comes with it."""
+
+    asked: asyncio.Event
+
+    async def encoded(self, texts: Sequence[str]) -> list[Encoded]:
+        """Ask the model once somebody has tried to cancel this."""
+        if not self.asked.is_set():
+            self.asked.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await super().encoded(texts)
+
+
+async def test_a_lost_cancellation_ends_ingestion_all_the_same(
+    embedder: MiniLM, run: Ingest, tmp_path: Path
+) -> None:
+    """No stage waits for ever for another one that was cancelled."""
+    (tmp_path / "a.txt").write_text("\n\n".join(f"Boat {n} sails north." * 40 for n in range(200)))
+    deaf = Swallowing(embedder)
+    deaf.asked = asyncio.Event()
+    task = asyncio.ensure_future(run(tmp_path, embedder=deaf))
+    await deaf.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,4 +1,4 @@
-"""Count how rare the tokens of the embedding model are, for the reranker of knowledge/late.py.
+"""Count how rare the tokens of the embedding model are, for embeddings/rarity.py.
 
 Only articles of the fitted half are counted; of silent tokens only the vocabulary is looked at.
 """
@@ -13,10 +13,10 @@ import numpy as np
 import typer
 from tokenizers import Tokenizer
 
+from embeddings.rarity import FILE
 from embeddings.weights import TOKENIZER, locate
 from evals.cases import read
 from evals.split import in_first_half
-from knowledge.late import FILE
 
 
 def main(
