@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodes.quantities import Date, Number, dates, is_measure, is_month, numbers
+from tgi.embedded.quantities import Date, Number, dates, is_measure, is_month, numbers
 from tgi.embedded.words import STOP, Word, fold, listed, stem, words
 
 _IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w+(?:[-.]\w+)*\b|\b\d+(?:\.\d+){2,}\b")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from core.turn import Passage
 from embeddings.base import Embedder, Vector, Vectors
 from nodes.facts import Facts, facts, initials, is_part, plain, stems
-from nodes.quantities import Date, Number, same
+from tgi.embedded.quantities import Date, Number, same
 from tgi.embedded.sentences import split
 from tgi.embedded.words import content, fold, listed, words
 
