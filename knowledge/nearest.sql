@@ -1,15 +1,18 @@
--- small --
--- Tells whether a filter leaves at most so many chunks of a tenant; looks no further.
-select coalesce(sum(chunks), 0) <= %(most)s and count(*) <= %(documents)s
-  from (select chunks from documents d
-         where d.tenant_id = %(tenant_id)s
-           and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
-           and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
-         limit %(documents)s + 1) d
-
--- tune --
+-- look --
+-- Tells whether a filter leaves at most so many chunks of a tenant; looks no further. Without a
+-- filter the segments of the keyword index know that a tenant is large, which is ten times faster.
 -- Sets how thoroughly the index is searched, for this transaction only.
-select set_config('hnsw.ef_search', %(ef_search)s::text, true),
+select case when %(everything)s
+             and (select sum(alive) from keyword_segments where tenant_id = %(tenant_id)s) > %(most)s
+            then false
+            else (select coalesce(sum(chunks), 0) <= %(most)s and count(*) <= %(documents)s
+                    from (select chunks from documents d
+                           where d.tenant_id = %(tenant_id)s
+                             and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
+                             and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
+                           limit %(documents)s + 1) d)
+       end,
+       set_config('hnsw.ef_search', %(ef_search)s::text, true),
        set_config('hnsw.iterative_scan', 'relaxed_order', true)
 
 -- all_by_index --

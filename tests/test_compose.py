@@ -19,7 +19,7 @@ from tests.project import ROOT, all_variables
 
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 SECRET_NAME = re.compile("PASSWORD|SECRET|SALT|ENCRYPTION_KEY|REDIS_AUTH|AUTH$")
-PARLEY = ("migrate", "worker", "api")
+PARLEY = ("migrate", "documents", "worker", "api")
 
 
 class VariableMissing(Exception):
@@ -78,7 +78,7 @@ def test_the_file_fits_the_compose_specification() -> None:
 def test_the_services_the_product_needs_are_there() -> None:
     """Database, migrations, documents and api start by default; the rest has a profile."""
     default = {name for name, service in SERVICES.items() if "profiles" not in service}
-    assert default == {"postgres", "migrate", "worker", "api"}
+    assert default == {"postgres", *PARLEY}
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["gpu"]} == {
         "tgi"
     }
@@ -174,10 +174,10 @@ def test_parley_finds_its_database_where_it_is_published(name: str) -> None:
 
 
 def test_the_role_that_serves_users_is_not_the_owner() -> None:
-    """Only `migrate` has the owner's password; api and worker connect as parley_app."""
+    """Only `migrate` has the owner's password; the others connect as parley_app."""
     owner = SERVICES["postgres"]["environment"]["POSTGRES_USER"]
     assert urlsplit(SERVICES["migrate"]["environment"]["DATABASE_ADMIN_URL"]).username == owner
-    for name in ("api", "worker"):
+    for name in ("api", "worker", "documents"):
         assert urlsplit(SERVICES[name]["environment"]["DATABASE_URL"]).username == "parley_app"
         assert "DATABASE_ADMIN_URL" not in SERVICES[name]["environment"]
 
@@ -194,9 +194,12 @@ def test_whoever_is_waited_for_says_when_it_is_ready(name: str) -> None:
             assert SERVICES[other]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate", "worker"}))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate", "documents", "worker"}))
 def test_every_lasting_service_has_a_health_check(name: str) -> None:
-    """Whatever keeps running can be asked how it is; the api's check is in its image."""
+    """Whatever serves can be asked how it is; the api's check is in its image.
+
+    A worker's signs of life are in the database, and in the api's figures.
+    """
     has_own = "test" in SERVICES[name].get("healthcheck", {})
     assert has_own or (name == "api" and "HEALTHCHECK" in (ROOT / "Dockerfile").read_text("utf-8"))
 
@@ -229,7 +232,7 @@ def test_a_turn_may_finish_when_the_api_is_stopped() -> None:
     assert seconds > ApiSettings(_env_file=None).drain_seconds
 
 
-@pytest.mark.parametrize("name", ["migrate", "worker"])
+@pytest.mark.parametrize("name", ["migrate", "documents", "worker"])
 def test_commands_are_modules_of_ours(name: str) -> None:
     """What a service starts exists: `python -m` a folder of ours with a __main__.py."""
     python, flag, module, *_ = SERVICES[name]["command"]
