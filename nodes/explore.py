@@ -1,8 +1,8 @@
 """What to search for besides a question's own words, when they may not be enough.
 
-Pure functions. They add queries and never take the question itself away: its best passage stays
-the first, and what the others find is laid between the next. What helps is measured by
-`evals run intent`; docs/decisions/0016 says what did not.
+Pure functions. They add queries and never take the question itself away: what the others find is
+laid between its own. What helps is measured by `evals run intent`; docs/decisions/0016 says what
+did not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from core.turn import Passage
 from nodes.parts import split
-from nodes.phrases import content_words, phrases, tokens
+from nodes.phrases import content_words, listed, phrases, tokens
 from tgi.embedded.words import content, fold, stem, words
 
 __all__ = ["Evidence", "bridge", "evidence", "expand", "merged", "split"]
@@ -31,8 +31,8 @@ _BETWEEN = r"[ -](?:(?:of|the|and|for|in|on) )*"  # words of a name that is shor
 _ROLES = (
     "founder author director inventor leader commander owner maker builder designer composer "
     "painter writer singer ruler governor mayor editor creator publisher producer discoverer "
-    "manager coach teacher architect king queen president head wife husband father mother brother "
-    "sister son daughter capital"
+    "manager coach teacher architect engineer chancellor minister king queen president head wife "
+    "husband father mother brother sister son daughter capital"
 ).replace(" ", "|")
 _NOUNS = "person|people|man|woman|one|team|company|plan|product|city|country|town|river|lake"
 # The description ends where the question goes on about it.
@@ -43,7 +43,10 @@ _DESCRIBED = re.compile(
     r"live|worked?)\b)[\w’.-]+ ?){1,8}(?<! )",
     re.IGNORECASE,
 )
-_NAMING = frozenset({"called", "considered", "known", "name", "named", "regarded"})
+_ENDINGS = listed(
+    "s es ed d e ing er r ers or ly al ally ion ions y ies ity ive t m n ce cy us ous nt th st"
+) | {""}
+_NAMING = re.compile(r"\b(?:(?:known|regarded|considered) as|called|named?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,8 @@ def evidence(question: str, found: Sequence[Passage]) -> Evidence:
     missing = [form for form in asked if form not in there]
     total = sum(weights.values())
     lacking = sum(weights[form] for form in missing) / total if total else 0.0
-    nearest = max((p["scores"].get("vector", 0.0) for p in first), default=0.0)
     return Evidence(
-        round(nearest, 4), round(lacking, 4), tuple(asked[form].text for form in missing)
+        round(_nearest(found), 4), round(lacking, 4), tuple(asked[form].text for form in missing)
     )
 
 
@@ -118,7 +120,7 @@ def bridge(question: str, found: Sequence[Passage]) -> str:
             continue
         before, after = part[: match.start()], part[match.end() :]
         # "Who was the founder of X?" asks for the name itself.
-        asked = set(content_words(f"{before} {after}")) - _NAMING
+        asked = content_words(_NAMING.sub(" ", f"{before} {after}"))
         if asked and (name := _named(match.group(), part, found)):
             return f"{before}{name}{after}"
     return ""
@@ -127,14 +129,21 @@ def bridge(question: str, found: Sequence[Passage]) -> str:
 def merged(lists: Sequence[Sequence[Passage]]) -> list[Passage]:
     """Return the passages of several queries in turn: the first of each, the second of each, …
 
-    A passage found twice stands where it was found first.
+    The query that came nearest to a passage begins: words spelled as they are written come nearer
+    than misspelled ones, and a wrong guess at them does not. A passage found twice stands where
+    it was found first.
     """
     order: dict[int, Passage] = {}
+    nearest = sorted(lists, key=lambda found: -_nearest(found))
     for rank in range(max(map(len, lists), default=0)):
-        for found in lists:
+        for found in nearest:
             if rank < len(found):
                 order.setdefault(found[rank]["chunk_id"], found[rank])
     return list(order.values())
+
+
+def _nearest(found: Sequence[Passage]) -> float:
+    return max((p["scores"].get("vector", 0.0) for p in found[:LOOKED_AT]), default=0.0)
 
 
 def _told(passage: Passage) -> str:
@@ -150,12 +159,23 @@ def _spelling(word: str, told: str) -> str:
     for token in dict.fromkeys(t.text for t in tokens(told)):
         candidate = fold(token)
         far = abs(len(token) - len(word)) > 2
-        if far or candidate[:1] != wanted[:1] or stem(token) == stem(word):
+        if far or candidate[:1] != wanted[:1] or _inflected(candidate, wanted):
             continue
         likeness = SequenceMatcher(None, wanted, candidate).ratio()
         if likeness >= most:
             best, most = token, likeness
     return best
+
+
+def _inflected(one: str, other: str) -> bool:
+    """Return whether two words differ in their endings alone: import(ant), import(ance)."""
+    if stem(one) == stem(other):
+        return True
+    same = next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+    return same > 3 and {one[same:], other[same:]} <= _ENDINGS
 
 
 def _long_form(short: str, told: str) -> str:
