@@ -19,6 +19,7 @@ HOUSE = (
     "knowledge",
     "safety",
     "tgi",
+    "tools",
     "nodes",
     "graphs",
     "api",
