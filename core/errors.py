@@ -48,6 +48,7 @@ ParleyError
     │   ├── ModelTimeout
     │   ├── ModelRejected
     │   └── StreamCut
+    ├── RemoteUnavailable
     ├── CheckFailed
     ├── TurnTimeout
     ├── LeaseLost
@@ -360,6 +361,12 @@ class StreamCut(ModelError):
     """The model's answer broke off before its end."""
 
     code = "stream_cut"
+
+
+class RemoteUnavailable(OperatorError):
+    """A server that a tool talks to did not answer as it should."""
+
+    code = "remote_unavailable"
 
 
 class CheckFailed(OperatorError):

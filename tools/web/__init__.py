@@ -1,0 +1,1 @@
+"""The web as tools see it: public addresses only, small answers, nothing of ours sent along."""
