@@ -24,6 +24,11 @@ class DatabaseSettings(BaseSettings):
     admin_url: SecretStr | None = Field(
         None, description="The same database as an owner that may migrate. Empty: only verify."
     )
+    reader_url: SecretStr | None = Field(
+        None,
+        description="The same database as role parley_reader, for questions in SQL. "
+        "Empty: none, but with embedded Postgres.",
+    )
     folder: Path = Field(
         Path(".parley/postgres"), description="Data folder of the embedded Postgres."
     )
@@ -142,6 +147,22 @@ class RunSettings(BaseSettings):
     )
 
 
+class ToolSettings(BaseSettings):
+    """What the agent can do besides answering."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="TOOLS_")
+
+    search_url: str | None = Field(
+        None, description="SearXNG server to search the web with. Empty: no search."
+    )
+    http_file: Path | None = Field(
+        None, description="File of HTTP operations that may be called. Empty: none."
+    )
+    mcp_file: Path | None = Field(
+        None, description="File of MCP servers whose tools are offered. Empty: none."
+    )
+
+
 class LangfuseSettings(BaseSettings):
     """Langfuse: traces are off without keys."""
 
@@ -174,6 +195,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = Field(default_factory=CacheSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     run: RunSettings = Field(default_factory=RunSettings)
+    tools: ToolSettings = Field(default_factory=ToolSettings)
     langfuse: LangfuseSettings = Field(default_factory=LangfuseSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
@@ -191,5 +213,5 @@ def read() -> Settings:
 def _prefixes() -> dict[str, str]:
     """Return the prefix of the variables of each group, by its class."""
     groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, CacheSettings, ApiSettings)
-    others = (RunSettings, LangfuseSettings, LogSettings)
+    others = (RunSettings, ToolSettings, LangfuseSettings, LogSettings)
     return {g.__name__: g.model_config.get("env_prefix", "") for g in (*groups, *others)}
