@@ -32,18 +32,6 @@ ENDINGS = {
 MEDIA_TYPES = frozenset(ENDINGS)
 # Charsets of the web; Python knows more, of which some take minutes for a megabyte.
 CHARSETS = ("utf-8", "utf-16", "ascii", "iso8859", "cp", "koi8", "mac-", "gb", "big5", "euc")
-    "utf-8",
-    "utf-16",
-    "ascii",
-    "iso8859",
-    "cp",
-    "koi8",
-    "mac-",
-    "gb",
-    "big5",
-    "euc",
-    "shift",
-)
 READING_SECONDS = 10.0
 DESCRIPTION = (
     "Fetches one page of the public web and returns its text. "
