@@ -67,6 +67,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.ModelRejected: 502,
     errors.StreamCut: 502,
     errors.RemoteUnavailable: 502,
+    errors.RemoteUnreachable: 502,
     errors.CheckFailed: 503,
     errors.TurnTimeout: 504,
     errors.LeaseLost: 503,

@@ -49,6 +49,7 @@ ParleyError
     │   ├── ModelRejected
     │   └── StreamCut
     ├── RemoteUnavailable
+    │   └── RemoteUnreachable
     ├── CheckFailed
     ├── TurnTimeout
     ├── LeaseLost
@@ -367,6 +368,12 @@ class RemoteUnavailable(OperatorError):
     """A server that a tool talks to did not answer as it should."""
 
     code = "remote_unavailable"
+
+
+class RemoteUnreachable(RemoteUnavailable):
+    """A server that a tool talks to cannot be reached; nothing was sent."""
+
+    code = "remote_unreachable"
 
 
 class CheckFailed(OperatorError):

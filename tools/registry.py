@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from core.breaker import Breaker
-from core.errors import ParleyError
+from core.errors import ParleyError, RemoteUnreachable
 from core.text import scrub
 from tools.tool import Arguments, Caller, Output, Tool, TryDifferently
 
@@ -128,7 +128,8 @@ async def _run(tool: Tool, arguments: Arguments, caller: Caller, key: str) -> Ou
         async with asyncio.timeout(seconds):
             output = await tool.run(arguments, caller, key)
     except TryDifferently as error:
-        return refused("tool_refused", capped(str(error), tool.most_characters))
+        text = capped(scrub(str(error)), tool.most_characters)
+        return Outcome("refused", text, "tool_refused", error.sources)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -137,7 +138,8 @@ async def _run(tool: Tool, arguments: Arguments, caller: Caller, key: str) -> Ou
         text = f"{tool.name} did not end within {seconds:g} s."
         return Outcome("failed", text, "tool_timeout", may_have_run=effect)
     except ParleyError as error:
-        return Outcome("failed", error.message, error.code, may_have_run=effect)
+        sent = not isinstance(error, RemoteUnreachable)
+        return Outcome("failed", error.message, error.code, may_have_run=effect and sent)
     except Exception as error:
         log.exception("a tool failed", extra={"tool": tool.name})
         text = f"{tool.name} failed ({type(error).__name__})."  # its text may hold secrets

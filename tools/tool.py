@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 Effect = Literal["none", "internal_write", "external"]
 # pure: may run any number of times. keyed: twice with one key is once. none: twice is twice.
@@ -65,6 +67,11 @@ Run = Callable[[Arguments, Caller, str], Awaitable[Output]]  # the last is the i
 class TryDifferently(Exception):
     """The call cannot succeed as it is; its text tells the model why."""
 
+    def __init__(self, text: str, sources: tuple[str, ...] = ()) -> None:
+        """sources: where parts of the text came from that strangers wrote."""
+        super().__init__(text)
+        self.sources = sources
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -84,11 +91,17 @@ class Tool:
             Draft202012Validator.check_schema(self.schema)
         except SchemaError as error:
             raise ValueError(f"the schema of {self.name} is none: {error.message}") from error
-        object.__setattr__(self, "_validator", Draft202012Validator(self.schema))
+        # With a registry of its own the validator fetches nothing that a schema refers to.
+        object.__setattr__(
+            self, "_validator", Draft202012Validator(self.schema, registry=Registry())
+        )
 
     def fault(self, arguments: Arguments) -> str:
         """Return what is wrong with arguments, naming the place; "" when nothing is."""
-        error = best_match(self._validator.iter_errors(arguments))
+        try:
+            error = best_match(self._validator.iter_errors(arguments))
+        except (Unresolvable, RecursionError) as failure:
+            return f"the schema of the tool cannot be used ({type(failure).__name__})"
         if error is None:
             return ""
         place = error.json_path.removeprefix("$").lstrip(".")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_validator
 
-from core.errors import DatabaseBusy
+from core.errors import DatabaseBusy, RemoteUnreachable
 from tools.registry import MOST_ARGUMENTS, Outcome, Registry, parse
 from tools.tool import Caller, Declaration, Output, Tool, TryDifferently, typed
 
@@ -215,3 +215,42 @@ def test_two_tools_of_one_name_are_refused() -> None:
 def test_arguments_have_a_limit() -> None:
     """Enormous arguments are not even parsed."""
     assert "longer" in str(parse(json.dumps({"a": "x" * MOST_ARGUMENTS})))
+
+
+async def test_strangers_text_in_a_refusal_is_told_apart() -> None:
+    """What a remote server says about a refused call keeps its source."""
+
+    async def quote(amount: Amount, caller: Caller, key: str) -> str:
+        raise TryDifferently("They say: no", sources=("https://shop.example/",))
+
+    outcome = await call(tool(quote))
+    assert (outcome.status, outcome.sources) == ("refused", ("https://shop.example/",))
+
+
+async def test_what_was_never_sent_has_not_run() -> None:
+    """An effect behind a server that cannot be reached did not happen."""
+
+    async def send(amount: Amount, caller: Caller, key: str) -> str:
+        raise RemoteUnreachable
+
+    outcome = await call(tool(send, Declaration("external", "none")))
+    assert (outcome.status, outcome.may_have_run) == ("failed", False)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "http://127.0.0.1:9/schema.json"},
+        {"$ref": "#/nowhere"},
+        {"$ref": "#"},
+    ],
+)
+async def test_a_schema_that_cannot_be_used_lets_nothing_through(schema: dict[str, Any]) -> None:
+    """What it refers to is not fetched, and its tool does not run."""
+
+    async def run(arguments: Any, caller: Caller, key: str) -> Output:
+        raise AssertionError("ran")
+
+    outcome = await call(Tool("pay", "Pays.", schema, PURE, run), {"cents": "5"})
+    assert outcome.code == "arguments_invalid"
+    assert "cannot be used" in outcome.text
