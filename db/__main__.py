@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from core.errors import ParleyError, SettingsInvalid
 from core.settings import DatabaseSettings
 from core.settings import read as read_settings
-from db.connect import addresses
+from db.connect import addresses, reader_address
 from db.migrate import SQL, migrate, verify
 
 app = typer.Typer(
@@ -37,7 +37,8 @@ def migrate_command() -> None:
                     "Only an owner may migrate.",
                     hint="Set DATABASE_ADMIN_URL to the same database with its owner's role.",
                 )
-            applied = await migrate(admin_url, app_url=url)
+            reader_url = reader_address(_settings(), url)
+            applied = await migrate(admin_url, app_url=url, reader_url=reader_url)
         print("\n".join(f"applied {name}" for name in applied) or "up to date")
 
     _run(work())

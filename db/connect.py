@@ -6,9 +6,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from psycopg.conninfo import make_conninfo
+
 from core.errors import DatabaseUnavailable
 from core.settings import DatabaseSettings
-from db.migrate import migrate
+from db.migrate import READER_ROLE, migrate
 from db.pool import Database
 
 
@@ -22,7 +24,8 @@ async def connect(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """
     async with addresses(settings) as (url, admin_url):
         if admin_url is not None:
-            await migrate(admin_url, app_url=url)
+            reader_url = reader_address(settings, url)
+            await migrate(admin_url, app_url=url, reader_url=reader_url)
         async with Database.open(
             url,
             min_size=settings.pool_min_size,
@@ -30,6 +33,16 @@ async def connect(settings: DatabaseSettings) -> AsyncIterator[Database]:
             timeout_seconds=settings.pool_timeout_seconds,
         ) as database:
             yield database
+
+
+def reader_address(settings: DatabaseSettings, app_url: str) -> str | None:
+    """Return the URL of role parley_reader, None where nobody has set one.
+
+    app_url: the URL of the same database as the application sees it.
+    """
+    if settings.reader_url is not None:
+        return settings.reader_url.get_secret_value()
+    return make_conninfo(app_url, user=READER_ROLE) if settings.url is None else None
 
 
 @asynccontextmanager

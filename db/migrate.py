@@ -23,6 +23,7 @@ from db.sql import load, read_ahead
 
 SEARCH_PATH = "parley, checkpoints, jobs, public"
 APP_ROLE = "parley_app"
+READER_ROLE = "parley_reader"
 _FOLDER = Path(__file__).with_name("migrations")
 _OLDEST_SERVER = 160000
 _WAIT_SECONDS = 0.05
@@ -48,11 +49,14 @@ def migrations() -> list[Migration]:
     return [Migration(path.stem, path.read_text(encoding="utf-8")) for path in paths]
 
 
-async def migrate(admin_url: str, *, app_url: str | None = None) -> list[str]:
+async def migrate(
+    admin_url: str, *, app_url: str | None = None, reader_url: str | None = None
+) -> list[str]:
     """Apply what is missing and return the names of what this call applied.
 
     admin_url: the database as an owner, who may create roles.
     app_url: where given, role parley_app gets its password, unless that works already.
+    reader_url: where given, role parley_reader may log in, with the password there.
     Each file is one transaction. Raises DatabaseUnavailable, DatabaseUnusable.
     """
     await asyncio.to_thread(read_ahead, _FOLDER.parent)
@@ -69,6 +73,8 @@ async def migrate(admin_url: str, *, app_url: str | None = None) -> list[str]:
             applied = [*await _ours(conn), *await _checkpointer(conn), *await _jobs(conn)]
             if app_url is not None:
                 await _password(conn, app_url)
+            if reader_url is not None:
+                await _admit(conn, reader_url)
             await conn.execute(SQL["unlock"])
             return applied
     except psycopg.OperationalError as error:
@@ -161,13 +167,37 @@ async def _password(conn: AsyncConnection[DictRow], app_url: str) -> None:
     given = conninfo_to_dict(app_url)
     if given.get("user") != APP_ROLE or not given.get("password"):
         return
-    try:
-        await (await AsyncConnection.connect(app_url, connect_timeout=10)).close()
-    except psycopg.OperationalError:
-        password = str(given["password"]).encode()
-        hashed = conn.pgconn.encrypt_password(password, APP_ROLE.encode(), b"scram-sha-256")
+    if not await _works(app_url):
         statement = psycopg.sql.SQL("alter role parley_app password {}")
-        await conn.execute(statement.format(hashed.decode()))
+        await conn.execute(statement.format(_hashed(conn, str(given["password"]), APP_ROLE)))
+
+
+async def _admit(conn: AsyncConnection[DictRow], reader_url: str) -> None:
+    """Let parley_reader log in, unless it can."""
+    given = conninfo_to_dict(reader_url)
+    if given.get("user") != READER_ROLE or await _works(reader_url):
+        return
+    password = given.get("password")  # none: the server asks for none, as the embedded one
+    hashed = _hashed(conn, str(password), READER_ROLE) if password else None
+    try:
+        await conn.execute(
+            psycopg.sql.SQL("alter role parley_reader login password {}").format(hashed)
+        )
+    except psycopg.errors.InternalError_:
+        if not await _works(reader_url):  # else another database's migration was faster
+            raise
+
+
+async def _works(url: str) -> bool:
+    try:
+        await (await AsyncConnection.connect(url, connect_timeout=10)).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _hashed(conn: AsyncConnection[DictRow], password: str, role: str) -> str:
+    return conn.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
 
 
 def _check_server(conn: AsyncConnection[Any]) -> None:

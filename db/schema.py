@@ -25,6 +25,7 @@ _HEAD = """\
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;
 CREATE ROLE parley_sweeper NOLOGIN;
+CREATE ROLE parley_reader NOLOGIN CONNECTION LIMIT 8;  -- its settings: 0010_reports.sql
 CREATE SCHEMA checkpoints;
 GRANT USAGE ON SCHEMA checkpoints TO parley_app;
 CREATE EXTENSION vector WITH SCHEMA public;
@@ -48,7 +49,7 @@ async def write() -> Path:
 
 async def describe(admin_url: str) -> str:
     """Return the statements that make an empty database into this one; the owner is `postgres`."""
-    arguments = ["--schema-only", "--schema=parley", f"--dbname={admin_url}"]
+    arguments = ["--schema-only", "--schema=parley", "--schema=reports", f"--dbname={admin_url}"]
     async with await AsyncConnection.connect(admin_url, autocommit=True) as conn:
         rows = await (await conn.execute(SQL["partitions"])).fetchall()
     arguments += [f"--exclude-table={name}" for name, _ in rows]

@@ -5,11 +5,14 @@
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;
 CREATE ROLE parley_sweeper NOLOGIN;
+CREATE ROLE parley_reader NOLOGIN CONNECTION LIMIT 8;  -- its settings: 0010_reports.sql
 CREATE SCHEMA checkpoints;
 GRANT USAGE ON SCHEMA checkpoints TO parley_app;
 CREATE EXTENSION vector WITH SCHEMA public;
 
 CREATE SCHEMA parley;
+
+CREATE SCHEMA reports;
 
 CREATE FUNCTION parley.forget_answers() RETURNS trigger
     LANGUAGE plpgsql
@@ -117,6 +120,10 @@ CREATE FUNCTION parley.take_over_runs(worker text, lease_seconds double precisio
 $$;
 
 ALTER FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) OWNER TO parley_sweeper;
+
+CREATE FUNCTION reports.tenant() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN NULLIF(current_setting('parley.tenant'::text, true), ''::text);
 
 CREATE UNLOGGED TABLE parley.answers (
     tenant_id text NOT NULL,
@@ -328,6 +335,49 @@ CREATE TABLE parley.migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE parley.order_lines (
+    tenant_id text NOT NULL,
+    order_id text NOT NULL,
+    line integer NOT NULL,
+    article text NOT NULL,
+    quantity integer NOT NULL,
+    unit_cents bigint NOT NULL,
+    CONSTRAINT order_lines_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT order_lines_unit_cents_check CHECK ((unit_cents >= 0))
+);
+
+ALTER TABLE ONLY parley.order_lines FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.orders (
+    tenant_id text NOT NULL,
+    order_id text NOT NULL,
+    customer text NOT NULL,
+    status text NOT NULL,
+    currency text DEFAULT 'EUR'::text NOT NULL,
+    address text NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    shipped_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    cancel_reason text,
+    CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['placed'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.orders FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.refunds (
+    tenant_id text NOT NULL,
+    refund_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    order_id text NOT NULL,
+    cents bigint NOT NULL,
+    reason text NOT NULL,
+    refunded_by text NOT NULL,
+    refunded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT refunds_cents_check CHECK ((cents > 0))
+);
+
+ALTER TABLE ONLY parley.refunds FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.run_events (
     tenant_id text NOT NULL,
     run_id uuid NOT NULL,
@@ -359,6 +409,18 @@ CREATE TABLE parley.runs (
 
 ALTER TABLE ONLY parley.runs FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.shop_actions (
+    tenant_id text NOT NULL,
+    key text NOT NULL,
+    action text NOT NULL,
+    arguments jsonb NOT NULL,
+    result text DEFAULT ''::text NOT NULL,
+    acted_by text NOT NULL,
+    acted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.shop_actions FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.threads (
     tenant_id text NOT NULL,
     thread_id uuid NOT NULL,
@@ -371,6 +433,20 @@ CREATE TABLE parley.threads (
 );
 
 ALTER TABLE ONLY parley.threads FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.tickets (
+    tenant_id text NOT NULL,
+    ticket_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    order_id text,
+    subject text NOT NULL,
+    body text NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    opened_by text NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tickets_status_check CHECK ((status = ANY (ARRAY['open'::text, 'closed'::text])))
+);
+
+ALTER TABLE ONLY parley.tickets FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE parley.turns (
     tenant_id text NOT NULL,
@@ -406,6 +482,63 @@ CREATE TABLE parley.uploads (
 ALTER TABLE ONLY parley.uploads ALTER COLUMN content SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.uploads FORCE ROW LEVEL SECURITY;
+
+CREATE VIEW reports.order_lines WITH (security_barrier='true') AS
+ SELECT order_id,
+    line,
+    article,
+    quantity,
+    unit_cents
+   FROM parley.order_lines l
+  WHERE (tenant_id = reports.tenant());
+
+COMMENT ON VIEW reports.order_lines IS 'What was ordered; unit_cents is the price of one.';
+
+CREATE VIEW reports.orders WITH (security_barrier='true') AS
+ SELECT order_id,
+    customer,
+    status,
+    currency,
+    COALESCE(( SELECT (sum((l.quantity * l.unit_cents)))::bigint AS sum
+           FROM parley.order_lines l
+          WHERE ((l.tenant_id = o.tenant_id) AND (l.order_id = o.order_id))), (0)::bigint) AS total_cents,
+    COALESCE(( SELECT (sum(r.cents))::bigint AS sum
+           FROM parley.refunds r
+          WHERE ((r.tenant_id = o.tenant_id) AND (r.order_id = o.order_id))), (0)::bigint) AS refunded_cents,
+    placed_at,
+    shipped_at,
+    delivered_at,
+    cancelled_at,
+    cancel_reason
+   FROM parley.orders o
+  WHERE (tenant_id = reports.tenant());
+
+COMMENT ON VIEW reports.orders IS 'One row per order; status is placed, shipped, delivered or cancelled.';
+
+CREATE VIEW reports.refunds WITH (security_barrier='true') AS
+ SELECT refund_id,
+    order_id,
+    cents,
+    reason,
+    refunded_by,
+    refunded_at
+   FROM parley.refunds r
+  WHERE (tenant_id = reports.tenant());
+
+COMMENT ON VIEW reports.refunds IS 'Money that went back to customers.';
+
+CREATE VIEW reports.tickets WITH (security_barrier='true') AS
+ SELECT ticket_id,
+    order_id,
+    subject,
+    body,
+    status,
+    opened_by,
+    opened_at
+   FROM parley.tickets t
+  WHERE (tenant_id = reports.tenant());
+
+COMMENT ON VIEW reports.tickets IS 'Requests that somebody has to look at; status is open or closed.';
 
 ALTER TABLE ONLY parley.answers
     ADD CONSTRAINT answers_pkey PRIMARY KEY (tenant_id, answer_id);
@@ -455,6 +588,15 @@ ALTER TABLE ONLY parley.messages
 ALTER TABLE ONLY parley.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY parley.order_lines
+    ADD CONSTRAINT order_lines_pkey PRIMARY KEY (tenant_id, order_id, line);
+
+ALTER TABLE ONLY parley.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (tenant_id, order_id);
+
+ALTER TABLE ONLY parley.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, refund_id);
+
 ALTER TABLE ONLY parley.run_events
     ADD CONSTRAINT run_events_pkey PRIMARY KEY (run_id, first_seq);
 
@@ -464,11 +606,17 @@ ALTER TABLE ONLY parley.runs
 ALTER TABLE ONLY parley.runs
     ADD CONSTRAINT runs_tenant_id_run_id_key UNIQUE (tenant_id, run_id);
 
+ALTER TABLE ONLY parley.shop_actions
+    ADD CONSTRAINT shop_actions_pkey PRIMARY KEY (tenant_id, key);
+
 ALTER TABLE ONLY parley.threads
     ADD CONSTRAINT threads_pkey PRIMARY KEY (thread_id);
 
 ALTER TABLE ONLY parley.threads
     ADD CONSTRAINT threads_tenant_id_thread_id_key UNIQUE (tenant_id, thread_id);
+
+ALTER TABLE ONLY parley.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (tenant_id, ticket_id);
 
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (run_id);
@@ -502,6 +650,10 @@ CREATE UNIQUE INDEX keyword_fresh_by_chunk ON parley.keyword_fresh USING btree (
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
 
+CREATE INDEX orders_by_time ON parley.orders USING btree (tenant_id, placed_at DESC, order_id);
+
+CREATE INDEX refunds_by_order ON parley.refunds USING btree (tenant_id, order_id);
+
 CREATE INDEX runs_by_lease ON parley.runs USING btree (lease_expires_at) WHERE (status = 'running'::text);
 
 CREATE INDEX runs_by_thread ON parley.runs USING btree (thread_id, created_at);
@@ -509,6 +661,8 @@ CREATE INDEX runs_by_thread ON parley.runs USING btree (thread_id, created_at);
 CREATE UNIQUE INDEX runs_one_active ON parley.runs USING btree (thread_id) WHERE (status = 'running'::text);
 
 CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated_at DESC, thread_id);
+
+CREATE INDEX tickets_by_order ON parley.tickets USING btree (tenant_id, order_id);
 
 CREATE TRIGGER documents_change AFTER UPDATE ON parley.documents FOR EACH ROW WHEN ((old.version IS DISTINCT FROM new.version)) EXECUTE FUNCTION parley.note_for_engines();
 
@@ -534,11 +688,20 @@ ALTER TABLE ONLY parley.messages
 ALTER TABLE ONLY parley.messages
     ADD CONSTRAINT messages_tenant_id_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES parley.threads(tenant_id, thread_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY parley.order_lines
+    ADD CONSTRAINT order_lines_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.refunds
+    ADD CONSTRAINT refunds_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY parley.run_events
     ADD CONSTRAINT run_events_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.runs
     ADD CONSTRAINT runs_tenant_id_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES parley.threads(tenant_id, thread_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.tickets
+    ADD CONSTRAINT tickets_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
@@ -568,9 +731,17 @@ ALTER TABLE parley.keyword_tombstones ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.messages ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.order_lines ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.orders ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.refunds ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.run_events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.runs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.shop_actions ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (true);
 
@@ -596,11 +767,21 @@ CREATE POLICY tenant ON parley.keyword_tombstones USING ((tenant_id = NULLIF(cur
 
 CREATE POLICY tenant ON parley.messages USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.order_lines USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.orders USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.refunds USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 CREATE POLICY tenant ON parley.run_events USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.runs USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.shop_actions USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 CREATE POLICY tenant ON parley.threads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.tickets USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.turns USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -608,12 +789,16 @@ CREATE POLICY tenant ON parley.uploads USING ((tenant_id = NULLIF(current_settin
 
 ALTER TABLE parley.threads ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.tickets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.turns ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.uploads ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA parley TO parley_app;
 GRANT USAGE ON SCHEMA parley TO parley_sweeper;
+
+GRANT USAGE ON SCHEMA reports TO parley_reader;
 
 REVOKE ALL ON FUNCTION parley.forget_answers() FROM PUBLIC;
 
@@ -661,6 +846,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.messages TO parley_app;
 
 GRANT SELECT ON TABLE parley.migrations TO parley_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.order_lines TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.orders TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.refunds TO parley_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.run_events TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.runs TO parley_app;
@@ -674,11 +865,23 @@ GRANT UPDATE(lease_token) ON TABLE parley.runs TO parley_sweeper;
 
 GRANT UPDATE(lease_expires_at) ON TABLE parley.runs TO parley_sweeper;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.shop_actions TO parley_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.threads TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.tickets TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.turns TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.uploads TO parley_app;
+
+GRANT SELECT ON TABLE reports.order_lines TO parley_reader;
+
+GRANT SELECT ON TABLE reports.orders TO parley_reader;
+
+GRANT SELECT ON TABLE reports.refunds TO parley_reader;
+
+GRANT SELECT ON TABLE reports.tickets TO parley_reader;
 
 CREATE TABLE parley.chunks_0 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 0);
 CREATE TABLE parley.chunks_1 PARTITION OF parley.chunks FOR VALUES WITH (modulus 16, remainder 1);

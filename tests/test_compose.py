@@ -122,7 +122,8 @@ def test_every_setting_reaches_the_api() -> None:
     variables = all_variables() - {"DATABASE_FOLDER", "DATABASE_ADMIN_URL"}
     marked = read(dict.fromkeys(variables, "from-env"))["services"]["api"]["environment"]
     assert set(marked) == variables
-    assert {v for v, value in marked.items() if value != "from-env"} == {"DATABASE_URL"}
+    addresses = {"DATABASE_URL", "DATABASE_READER_URL"}
+    assert {v for v, value in marked.items() if value != "from-env"} == addresses
 
 
 @pytest.mark.parametrize("name", PARLEY)

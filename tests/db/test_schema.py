@@ -39,8 +39,16 @@ CATALOG = {
         select pg_get_triggerdef(oid) from pg_trigger where not tgisinternal and {of(tgrelid)}""",
     "functions": """
         select pg_get_functiondef(oid), proowner::regrole, proacl::text
-          from pg_proc where pronamespace = 'parley'::regnamespace""",
-    "schema": "select nspacl::text, nspowner::regrole from pg_namespace where nspname = 'parley'",
+          from pg_proc where pronamespace::regnamespace::text in ('parley', 'reports')""",
+    "views": """
+        select oid::regclass, pg_get_viewdef(oid)
+          from pg_class where relkind = 'v' and {of(oid)}""",
+    "comments": """
+        select objoid::regclass, objsubid, description
+          from pg_description where classoid = 'pg_class'::regclass and {of(objoid)}""",
+    "schemas": """
+        select nspname, nspacl::text, nspowner::regrole
+          from pg_namespace where nspname in ('parley', 'reports')""",
 }
 
 
@@ -77,7 +85,8 @@ def look(conn: psycopg.Connection[Any], what: str) -> list[str]:
     """Return what the catalog says of our things, in an order of its own."""
     conn.execute("set search_path = pg_catalog")
     statement = CATALOG[what]
-    for column in ("attrelid", "indrelid", "conrelid", "polrelid", "tgrelid", "oid"):
-        ours = f"{column} in (select oid from pg_class where relnamespace = 'parley'::regnamespace)"
+    for column in ("attrelid", "indrelid", "conrelid", "polrelid", "tgrelid", "objoid", "oid"):
+        ours = f"""{column} in (select oid from pg_class
+                                 where relnamespace::regnamespace::text in ('parley', 'reports'))"""
         statement = statement.replace(f"{{of({column})}}", ours)
     return sorted(map(str, conn.execute(statement.encode()).fetchall()))
