@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 from pydantic import BaseModel
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -62,6 +64,8 @@ class Output:
 
 
 Run = Callable[[Arguments, Caller, str], Awaitable[Output]]  # the last is the idempotency key
+# The same in a transaction that the caller opened, and commits together with what it notes.
+Within = Callable[[AsyncConnection[TupleRow], Arguments, Caller, str], Awaitable[Output]]
 
 
 class TryDifferently(Exception):
@@ -83,6 +87,7 @@ class Tool:
     declaration: Declaration
     run: Run
     most_characters: int = MOST_CHARACTERS
+    within: Within | None = None  # for effects in our own database
     _validator: Draft202012Validator = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
