@@ -10,6 +10,7 @@ MOST_CHARACTERS = 20_000  # of JSON; every prompt holds all schemas
 # Patterns are programs: some take hours for thirty letters. The server checks them itself.
 DROPPED = frozenset({"pattern", "patternProperties", "$schema", "$id", "$anchor"})
 NAMED = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})  # names to schemas
+REFERENCES = frozenset({"$ref", "$dynamicRef"})
 VALUES = frozenset({"enum", "const", "default", "examples"})  # hold no schemas
 
 
@@ -38,7 +39,7 @@ def _tamed(node: Any) -> Any:
 
 
 def _value(key: str, value: Any) -> Any:
-    if key == "$ref" and not str(value).startswith("#"):
+    if key in REFERENCES and not str(value).startswith("#"):
         raise ValueError("its schema refers to another document")
     if key in NAMED and isinstance(value, Mapping):
         return {name: _tamed(schema) for name, schema in value.items()}
