@@ -86,7 +86,7 @@ async def test_long_answers_are_cut(reports: Reports) -> None:
     assert wide == "body\nThe customer asks wh…\n[1 row]"
     question = "select " + ", ".join(["customer"] * 9) + " from orders"
     long = await reports.ask(question, tenant_id="default")
-    assert long.endswith("these are the first 3 rows]")
+    assert long.endswith("these are the first 2 rows]")
 
 
 BOMBS = {
