@@ -158,6 +158,19 @@ async def test_password_changes(strict: EmbeddedPostgres) -> None:
     assert "wors" not in (Path(str(strict.socket)).parent / "postgres.log").read_text()
 
 
+async def test_the_reader_is_admitted_by_its_url(strict: EmbeddedPostgres) -> None:
+    """Role parley_reader may log in once a migration got its URL, with the password there."""
+    owner = strict.address("postgres", "theirs")
+    await migrate(owner)
+    for password in ("third", PASSWORD):
+        reader_url = address(strict, "parley_reader", password)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(reader_url)
+        await migrate(owner, reader_url=reader_url)
+        with psycopg.connect(reader_url) as conn:
+            assert conn.execute("select count(*) from reports.orders").fetchone() == (0,)
+
+
 async def test_unchanged_password_is_left_alone(strict: EmbeddedPostgres) -> None:
     """A password that works already is not set again, so many processes may start at once."""
     owner, app_url = (
