@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evals import answers, retrieval
+from embeddings.minilm import MiniLM
+from evals import answers, intent, questions, retrieval
 from evals.bench import ingest as bench_ingest
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
@@ -51,6 +53,22 @@ def run_answers(
 ) -> None:
     """Questions over a corpus: right passage cited, answer in the text, abstention."""
     report(asyncio.run(answers.run(data, sample=sample, seed=seed)), json_file)
+
+
+@run.command("intent")
+def run_intent(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Ask only so many.")] = None,
+) -> None:
+    """Intents told apart, follow-ups, split questions and second searches, ours beside others."""
+    report(asyncio.run(_understanding(data, sample)), json_file)
+
+
+async def _understanding(data: Path, sample: int | None) -> dict[str, Any]:
+    with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
+        found = await intent.run(data, embedder, sample=sample)
+        return {**found, **await questions.run(data, embedder, sample=sample)}
 
 
 @run.command("retrieval")
