@@ -3,7 +3,8 @@
 Everything runs as in a turn: the rewriting and the searches of the product, over a scratch
 Postgres. evals/followups.yaml and evals/multihop.yaml are our own cases; half of the follow-ups
 (`unseen`) were not looked at when the rules were written. On SQuAD and Natural Questions, where
-one passage answers, a second search can win only when a word is misspelled.
+one passage answers, a second search can win only when a word is misspelled or when two
+questions are asked at once (`pairs`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.turn import HistoryMessage, Passage
 from db.connect import connect
 from db.pool import Database
 from embeddings.minilm import MiniLM
-from evals.retrieval import SETS, Set, fill
+from evals.retrieval import SETS, Asked, Set, fill
 from evals.split import digest, in_first_half
 from evals.spread import share
 from knowledge.search import Search
@@ -160,7 +161,20 @@ async def single_hop(asking: Asking, found: Set, most: int) -> dict[str, Any]:
             "split": share(["part" in some for some in whys]),
             "second_round": share([any(why != "part" for why in some) for some in whys]),
         }
+    report["pairs"] = await pairs(asking, questions)
     return report
+
+
+async def pairs(asking: Asking, questions: Sequence[Asked]) -> dict[str, Any]:
+    """Return how often both passages are shown when two questions are asked at once."""
+    alone, shown, parted = [], [], []
+    for first, second in zip(questions[::2], questions[1::2], strict=False):
+        text = first.text.rstrip("? ")
+        answer = await asking(f"{text}, and {second.text[:1].lower()}{second.text[1:]}")
+        for found, rows in ((answer.alone, alone), (answer.shown, shown)):
+            rows.append(all(one.right & set(found) for one in (first, second)))
+        parted.append("part" in answer.whys)
+    return {"alone_both_at_5": share(alone), "both_at_5": share(shown), "split": share(parted)}
 
 
 def misspelled(question: str) -> str:

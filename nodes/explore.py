@@ -39,7 +39,7 @@ _NOUNS = "person|people|man|woman|one|team|company|plan|product|city|country|tow
 _DESCRIBED = re.compile(
     rf"\bthe (?:(?:{_ROLES}) (?:of|behind)|(?:{_ROLES}|{_NOUNS}) (?:who|that|which|where))"
     r"(?: has| had| is| was| were)? "
-    r"(?:(?!(?:was|is|are|were|did|do|does|has|have|had|can|will|cost|costs|die[ds]?|born|lived?|"
+    r"(?:(?!(?:was|is|are|were|did|do|does|has|have|had|can|will|known|cost|costs|die[ds]?|born|lived?|"
     r"live|worked?)\b)[\w’.-]+ ?){1,8}(?<! )",
     re.IGNORECASE,
 )
