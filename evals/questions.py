@@ -167,7 +167,9 @@ async def single_hop(asking: Asking, found: Set, most: int) -> dict[str, Any]:
 
 async def pairs(asking: Asking, questions: Sequence[Asked]) -> dict[str, Any]:
     """Return how often both passages are shown when two questions are asked at once."""
-    alone, shown, parted = [], [], []
+    alone: list[bool] = []
+    shown: list[bool] = []
+    parted: list[bool] = []
     for first, second in zip(questions[::2], questions[1::2], strict=False):
         text = first.text.rstrip("? ")
         answer = await asking(f"{text}, and {second.text[:1].lower()}{second.text[1:]}")
