@@ -62,12 +62,11 @@ class Case:
 
 
 async def gather(
-    folders: Sequence[Path], embedder: Embedder, *, unseen: bool = False, most: int | None = None
+    folders: Sequence[Path], embedder: Embedder, *, unseen: bool = False
 ) -> list[Case]:
     """Return every question of the sets with its sources, as read, and features.
 
     unseen: only questions about articles that nothing is fitted on.
-    most: of each kind, by hash.
     """
     rarity = Rarity.load()
     cases = []
@@ -86,9 +85,10 @@ async def gather(
             ("given", [row for row in answerable if row.get("evidence_sentence")]),
         ]
         for kind, rows in kinds:
-            chosen = [row for row in rows if not (unseen and in_first_half(title[row["doc"]]))]
-            for row in sorted(chosen, key=lambda row: digest(row["qid"]))[:most]:
+            for row in rows:
                 article = title[row["doc"]]
+                if unseen and in_first_half(article):
+                    continue
                 question = await maker.encoded(row["question"])
                 if kind == "given":
                     places = [maker.place[row["doc"]]]
