@@ -37,6 +37,10 @@ class Rarity:
         speaking = ~self._silent[text.ids]
         return speaking if speaking.any() else np.ones(len(text.ids), np.bool_)
 
+    def of(self, ids: NDArray[np.int32]) -> Floats:
+        """Return how rare each token is, from 0 for one in every passage."""
+        return self._rarity[ids]
+
     def weights(self, ids: NDArray[np.int32]) -> Floats:
         """Return what each token weighs; they sum to 1."""
         weights = self._rarity[ids] + 0.01  # there may be special tokens only

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evals import answers, retrieval
+from embeddings.minilm import MiniLM
+from evals import answers, intent, questions, retrieval, support
 from evals.bench import ingest as bench_ingest
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
@@ -44,13 +46,41 @@ def _benches() -> None:
 
 @run.command("answers")
 def run_answers(
-    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the set.")],
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder of a set, or of the sets.")
+    ],
     json_file: JsonFile = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Ask only so many.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
 ) -> None:
     """Questions over a corpus: right passage cited, answer in the text, abstention."""
     report(asyncio.run(answers.run(data, sample=sample, seed=seed)), json_file)
+
+
+@run.command("support")
+def run_support(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the set.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Take only so many.")] = None,
+) -> None:
+    """Does the check of answers let through what their sources say, and nothing else?"""
+    report(asyncio.run(support.run(data, sample=sample)), json_file)
+
+
+@run.command("intent")
+def run_intent(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Ask only so many.")] = None,
+) -> None:
+    """Intents told apart, follow-ups, split questions and second searches, ours beside others."""
+    report(asyncio.run(_understanding(data, sample)), json_file)
+
+
+async def _understanding(data: Path, sample: int | None) -> dict[str, Any]:
+    with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
+        found = await intent.run(data, embedder, sample=sample)
+        return {**found, **await questions.run(data, embedder, sample=sample)}
 
 
 @run.command("retrieval")

@@ -8,22 +8,27 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
-from embeddings.minilm import MiniLM
-from evals.split import digest
+from embeddings.base import Embedder, Encoded
+from embeddings.rarity import Rarity
+from evals.split import digest, in_first_half
+from knowledge.late import Late
+from knowledge.search import RERANKED, VECTOR_WEIGHT, blend, fuse
 from tgi.embedded import features
+from tgi.embedded.context import Asked, Reading, Readings, Window, asked, cut
 from tgi.embedded.features import Candidate
 from tgi.embedded.prompt import Source
 from tgi.embedded.questions import Question
 from tgi.embedded.words import content, words
 
-Kind = Literal["answerable", "look-alike", "off-topic"]
+Kind = Literal["answerable", "look-alike", "off-topic", "given"]
 Array = NDArray[np.float64]
+Marks = NDArray[np.bool_]
 
 SOURCES = 5
 CANDIDATES = 100  # per retriever, before fusion
@@ -40,33 +45,57 @@ class Case:
     question: Question
     sources: list[Source]
     found: list[Candidate]
-    right: NDArray[np.bool_]  # per candidate: it holds a gold answer, in the gold paragraph
+    right: Marks  # per candidate: it holds a gold answer, in the gold paragraph
+    evidence: Marks  # per candidate: it is the sentence that people marked
     gold: int  # index of the gold paragraph among the sources, or -1
     lexical: Array
-    cosines: NDArray[np.float32]
+    asked: Asked
+    windows: list[Window]
+    readings: list[Reading]  # of the windows
+    marked: bool  # people marked a sentence of the gold paragraph
     sampled: bool  # fewer sources than retrieval brought: only for fitting
 
+    @property
+    def target(self) -> Marks:
+        """What is to be ranked first: the marked sentence where there is one."""
+        return self.evidence if self.evidence.any() else self.right
 
-async def gather(folders: Sequence[Path], embedder: MiniLM) -> list[Case]:
-    """Return every question of the sets with its sources, vectors and features."""
-    embed = Remembered(embedder)
+
+async def gather(
+    folders: Sequence[Path], embedder: Embedder, *, unseen: bool = False
+) -> list[Case]:
+    """Return every question of the sets with its sources, as read, and features.
+
+    unseen: only questions about articles that nothing is fitted on.
+    """
+    rarity = Rarity.load()
     cases = []
     for folder in folders:
-        corpus, asked, alike = (
+        corpus, answerable, alike = (
             read(folder, name) for name in ("corpus", "queries", "unanswerable_v2")
         )
         title = {row["id"]: row["title"] for row in corpus}
-        asked = sorted(asked, key=lambda row: digest(row["qid"]))[:QUESTIONS]
-        retrieve = await fused(corpus, embedder)
+        answerable = sorted(answerable, key=lambda row: digest(row["qid"]))[:QUESTIONS]
+        retrieve = await searched(corpus, embedder)
+        maker = Maker(folder.name, corpus, embedder, rarity)
         kinds: list[tuple[Kind, list[dict[str, Any]]]] = [
-            ("answerable", asked),
+            ("answerable", answerable),
             ("look-alike", alike),
-            ("off-topic", asked),
+            ("off-topic", answerable),
+            ("given", [row for row in answerable if row.get("evidence_sentence")]),
         ]
         for kind, rows in kinds:
             for row in rows:
                 article = title[row["doc"]]
-                cases += await make(folder.name, kind, row, article, corpus, retrieve, embed)
+                if unseen and in_first_half(article):
+                    continue
+                question = await maker.encoded(row["question"])
+                if kind == "given":
+                    places = [maker.place[row["doc"]]]
+                else:
+                    without = article if kind == "off-topic" else None
+                    places = retrieve(row["question"], question, without)
+                cases += await maker.make(kind, row, article, places)
     return cases
 
 
@@ -85,7 +114,7 @@ def read(folder: Path, name: str) -> list[dict[str, Any]]:
 class Remembered:
     """Reads and embeds each sentence once: the same paragraphs come back for many questions."""
 
-    def __init__(self, embedder: MiniLM) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
         self._memory: dict[str, NDArray[np.float32]] = {}
         self._first: dict[str, Candidate] = {}
@@ -106,79 +135,154 @@ class Remembered:
         return np.stack([self._memory[text] for text in texts])
 
 
-Retrieve = Callable[[str, NDArray[np.float32], str | None], list[int]]
+class Paragraph(NamedTuple):
+    """What the model makes of one source."""
+
+    found: list[Candidate]
+    windows: list[Window]
+    readings: list[Reading]
 
 
-async def make(
-    data: str,
-    kind: Kind,
-    row: dict[str, Any],
-    article: str,
-    corpus: list[dict[str, Any]],
-    retrieve: Retrieve,
-    embed: Remembered,
-) -> list[Case]:
-    """Return the case of one question and, for fitting, the same with fewer sources."""
-    text = row["question"]
-    vector = await embed.embedder.query(text)
-    places = retrieve(text, vector, article if kind == "off-topic" else None)
-    question = Question(text)
-    fewer = 1 + digest(row["qid"])[0] % SOURCES
-    cases = []
-    for sampled, chosen in ((False, places), (True, places[:fewer])):
-        if sampled and fewer == SOURCES:
-            continue
-        sources = [
-            Source(n, corpus[place]["title"], "", corpus[place]["text"])
-            for n, place in enumerate(chosen, 1)
-        ]
-        found = embed.candidates(sources)
-        gold = next((n for n, place in enumerate(chosen) if corpus[place]["id"] == row["doc"]), -1)
-        answers = [" ".join(answer.split()) for answer in row.get("answers", ())]
-        right = [
-            kind == "answerable"
-            and candidate.source == gold
-            and any(answer in candidate.text for answer in answers)
-            for candidate in found
-        ]
-        cases.append(
-            Case(
-                data=data,
-                kind=kind,
-                article=article,
-                question=question,
-                sources=sources,
-                found=found,
-                right=np.array(right),
-                gold=gold,
-                lexical=features.lexical(question, sources, found),
-                cosines=await embed.passages([candidate.text for candidate in found]) @ vector,
-                sampled=sampled,
+class Maker:
+    """Makes cases of one set; paragraphs that come back for many questions are read once."""
+
+    def __init__(
+        self, data: str, corpus: list[dict[str, Any]], embedder: Embedder, rarity: Rarity
+    ) -> None:
+        self._data = data
+        self._corpus = corpus
+        self._embedder = embedder
+        self._rarity = rarity
+        self._remembered = Remembered(embedder)
+        self._readings = Readings(embedder, rarity, remembered=2**30)
+        self._questions: dict[str, Encoded] = {}
+        self._paragraphs: dict[int, Paragraph] = {}
+        self.place = {row["id"]: place for place, row in enumerate(corpus)}
+
+    async def encoded(self, text: str) -> Encoded:
+        """Return a question as the model sees it."""
+        if text not in self._questions:
+            self._questions[text] = await self._embedder.encoded_query(text)
+        return self._questions[text]
+
+    async def make(
+        self, kind: Kind, row: dict[str, Any], article: str, places: list[int]
+    ) -> list[Case]:
+        """Return the case of one question and, for fitting, the same with fewer sources."""
+        question = Question(row["question"])
+        fewer = 1 + digest(row["qid"])[0] % SOURCES
+        cases = []
+        for sampled, chosen in ((False, places), (True, places[:fewer])):
+            if sampled and len(chosen) == len(places):
+                continue
+            sources = [
+                Source(n, self._corpus[place]["title"], "", self._corpus[place]["text"])
+                for n, place in enumerate(chosen, 1)
+            ]
+            found, windows, readings = self._together([await self._read(n) for n in chosen])
+            gold = next(
+                (n for n, place in enumerate(chosen) if self._corpus[place]["id"] == row["doc"]), -1
             )
-        )
-    return cases
+            answers = [" ".join(answer.split()) for answer in row.get("answers", ())]
+            marked = " ".join((row.get("evidence_sentence") or "").split())
+            answerable = kind in ("answerable", "given")
+            in_gold = [answerable and candidate.source == gold for candidate in found]
+            cases.append(
+                Case(
+                    data=self._data,
+                    kind=kind,
+                    article=article,
+                    question=question,
+                    sources=sources,
+                    found=found,
+                    right=np.array(
+                        [
+                            there and any(answer in candidate.text for answer in answers)
+                            for there, candidate in zip(in_gold, found, strict=True)
+                        ]
+                    ),
+                    evidence=np.array(
+                        [
+                            there and is_marked(candidate.text, marked)
+                            for there, candidate in zip(in_gold, found, strict=True)
+                        ]
+                    ),
+                    gold=gold,
+                    lexical=features.lexical(question, sources, found),
+                    asked=asked(await self.encoded(question.text), self._rarity),
+                    windows=windows,
+                    readings=readings,
+                    marked=bool(marked),
+                    sampled=sampled,
+                )
+            )
+        return cases
+
+    async def _read(self, place: int) -> Paragraph:
+        """Return a paragraph as the model would read it, were it the only source."""
+        if place not in self._paragraphs:
+            row = self._corpus[place]
+            source = Source(1, row["title"], "", row["text"])
+            found = self._remembered.candidates([source])
+            windows = cut([source], found, self._embedder.offsets)
+            readings = await self._readings.windows([window.text for window in windows])
+            self._paragraphs[place] = Paragraph(found, windows, readings)
+        return self._paragraphs[place]
+
+    def _together(
+        self, paragraphs: Sequence[Paragraph]
+    ) -> tuple[list[Candidate], list[Window], list[Reading]]:
+        """Return paragraphs as the sources of one prompt."""
+        found: list[Candidate] = []
+        windows: list[Window] = []
+        readings: list[Reading] = []
+        for index, one in enumerate(paragraphs):
+            before = len(found)
+            found += [replace(candidate, source=index) for candidate in one.found]
+            windows += [
+                replace(window, source=index, rows=tuple(row + before for row in window.rows))
+                for window in one.windows
+            ]
+            readings += one.readings
+        return found, windows, readings
 
 
-async def fused(corpus: list[dict[str, Any]], embedder: MiniLM) -> Retrieve:
-    """Return a retriever over `corpus`: BM25 and cosine, each scaled to its top 100, added."""
+def is_marked(text: str, marked: str) -> bool:
+    """Return whether a sentence is the one that people marked, cut a little differently maybe."""
+    return bool(marked) and (marked in text or (text in marked and 2 * len(text) >= len(marked)))
+
+
+Retrieve = Callable[[str, Encoded, str | None], list[int]]
+
+
+async def searched(corpus: list[dict[str, Any]], embedder: Embedder) -> Retrieve:
+    """Return a retriever over `corpus` that ranks as knowledge/search.py does."""
     texts = [f"{row['title']}\n{row['text']}" for row in corpus]
-    vectors = await embedder.passages(texts)
+    encoded = await embedder.encoded(texts)
+    late = Late.load()
+    packed = [late.pack(one) for one in encoded]
+    vectors = np.stack([one.vector for one in encoded])
     counter = CountVectorizer(analyzer=lambda text: [word.stem for word in content(words(text))])
-    counts = counter.fit_transform(texts).astype(float).tocsr()
-    weights = bm25(counts)
+    weights = bm25(counter.fit_transform(texts).astype(float).tocsr()).T.tocsr()
     articles = np.array([row["title"] for row in corpus])
 
-    def retrieve(text: str, vector: NDArray[np.float32], without: str | None) -> list[int]:
-        asked = counter.transform([text])
-        asked.data[:] = 1
-        allowed = articles != without
-        total = np.zeros(len(corpus))
-        for scores in ((asked @ weights.T).toarray()[0], vectors @ vector):
-            top = np.argsort(-np.where(allowed, scores, -math.inf), kind="stable")[:CANDIDATES]
-            low, high = scores[top[-1]], scores[top[0]]
-            total[top] += (scores[top] - low) / (high - low + 1e-9)
-        total[~allowed] = -1
-        return [int(place) for place in np.argsort(-total, kind="stable")[:SOURCES]]
+    def best(scores: NDArray[Any], allowed: Marks) -> dict[int, float]:
+        """Return the best of one retriever, by place; without a single word in common, none."""
+        kept = np.where(allowed & (scores > 0), scores, -math.inf)
+        top = np.argsort(-kept, kind="stable")[:CANDIDATES]
+        return {int(place): float(kept[place]) for place in top if kept[place] > -math.inf}
+
+    def retrieve(text: str, question: Encoded, without: str | None) -> list[int]:
+        known = counter.transform([text])
+        known.data[:] = 1
+        allowed = np.asarray(articles != without)
+        near = best(vectors @ question.vector, allowed)
+        matches = best((known @ weights).toarray()[0], allowed)
+        first = fuse(near, matches, weight=VECTOR_WEIGHT)[:RERANKED]
+        closer = late.compare(question, [packed[place] for place, _ in first])
+        scores = blend([score for _, score in first], closer)
+        order = sorted(range(len(first)), key=lambda n: (-scores[n], first[n][0]))
+        return [first[n][0] for n in order[:SOURCES]]
 
     return retrieve
 

@@ -35,6 +35,17 @@ def share(hits: Sequence[bool]) -> Share:
     )
 
 
+def mean_share(runs: Sequence[Sequence[bool]]) -> Share:
+    """Return the mean share over repetitions on the same cases, its interval that of one of them.
+
+    Repetitions are no new cases: they do not make the interval smaller.
+    """
+    n = len(runs[0])
+    mean = sum(sum(run) for run in runs) / (n * len(runs)) if n else 0.0
+    one = share([place < round(mean * n) for place in range(n)])
+    return {**one, "value": round(mean, 4)}
+
+
 def percentile(values: Sequence[float], q: float) -> float:
     """Return the `q`-quantile (0 to 1) of `values` by linear interpolation."""
     ordered = sorted(values)

@@ -27,6 +27,7 @@ _PLACES = {
     "fourth": 3, "4th": 3, "fifth": 4, "5th": 4, "last": -1, "final": -1, "latter": -1,
 }  # fmt: skip
 _LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+(.+)$", re.MULTILINE)
+_SEPARATOR = re.compile(r"(?: [a-z]\w+)?\s*(?:,|,? ?\b(?:and|or)\b|&)\s*(?:the |an? )?(?:\w+ )?")
 _TITLES = listed(
     """king queen prince princess duke duchess emperor pope president general marshal captain
     admiral colonel sir lady lord dr doctor professor mr mrs ms saint count baron"""
@@ -123,19 +124,24 @@ def listing(text: str) -> list[str]:
         for phrase in names:
             gap = sentence[run[-1].end : phrase.start].casefold() if run else ""
             alike = run and (run[-1].kind == "name") == (phrase.kind == "name")
-            if (alike or re.search(r"\b(?:and|or)\b", gap)) and re.fullmatch(
-                r"\s*(?:,|,? ?(?:and|or)|&)\s*(?:the |an? )?(?:\w+ )?", gap
-            ):
+            if (alike or re.search(r"\b(?:and|or)\b", gap)) and _SEPARATOR.fullmatch(gap):
                 run.append(phrase)
             else:
                 run = [phrase]
             best = run if len(run) > len(best) else best
         if len(best) > 1:
-            return [phrase.text for phrase in best]
+            return [f"{phrase.text}{_shared_noun(sentence, best)}" for phrase in best]
         people = [p for p in names if p.kind == "name"]
         if len(people) == 2 and "," in sentence[people[0].end : people[1].start]:
             return [phrase.text for phrase in people]
     return []
+
+
+def _shared_noun(sentence: str, items: Sequence[Phrase]) -> str:
+    """Return the word behind each name of a list: "Day loan, Month loan and Study loan"."""
+    behind = [re.match(r" [a-z]\w+", sentence[item.end :]) for item in items]
+    words = {match.group() if match else "" for match in behind}
+    return words.pop() if len(words) == 1 else ""
 
 
 async def replaced(question: str, wanted: str, embed: Embed, denied: str = "") -> str:

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from core.turn import Passage
-from nodes.parts import split
+from nodes.parts import MAX_CHARACTERS, split
 from nodes.phrases import content_words, listed, phrases, tokens
 from tgi.embedded.words import content, fold, stem, words
 
@@ -25,6 +25,7 @@ __all__ = ["Evidence", "bridge", "evidence", "expand", "merged", "split"]
 LACKING = 0.1
 LOOKED_AT = 5  # passages
 NAMES_COUNT = 2.0  # weight of a name or number beside that of another word
+SPELLED_LETTERS = 5  # a shorter word is too much like others
 ALIKE = 0.8  # two spellings of one word, as difflib counts
 
 _BETWEEN = r"[ -](?:(?:of|the|and|for|in|on) )*"  # words of a name that is shortened
@@ -39,7 +40,7 @@ _NOUNS = "person|people|man|woman|one|team|company|plan|product|city|country|tow
 _DESCRIBED = re.compile(
     rf"\bthe (?:(?:{_ROLES}) (?:of|behind)|(?:{_ROLES}|{_NOUNS}) (?:who|that|which|where))"
     r"(?: has| had| is| was| were)? "
-    r"(?:(?!(?:was|is|are|were|did|do|does|has|have|had|can|will|cost|costs|die[ds]?|born|lived?|"
+    r"(?:(?!(?:was|is|are|were|did|do|does|has|have|had|can|will|known|cost|costs|die[ds]?|born|lived?|"
     r"live|worked?)\b)[\w’.-]+ ?){1,8}(?<! )",
     re.IGNORECASE,
 )
@@ -90,13 +91,16 @@ def expand(question: str, lacking: Sequence[str], found: Sequence[Passage]) -> t
     Words that no passage has are spelled as they are written there, acronyms among them are
     spelled out, and names are shortened to the acronym that stands there.
     """
+    if len(question) > MAX_CHARACTERS:
+        return "", ""  # who writes that much has said it in several words
     text, why = question, []
     told = " ".join(map(_told, found))
+    written = list(dict.fromkeys(token.text for token in tokens(told)))
     for word in lacking:
         if long := _long_form(word, told):
             text = f"{text} {long}"
             why.append("acronym")
-        elif known := _spelling(word, told):
+        elif known := _spelling(word, written):
             text = re.sub(rf"\b{re.escape(word)}\b", known, text)
             why.append("spelling")
     for name in phrases(question):
@@ -114,6 +118,8 @@ def bridge(question: str, found: Sequence[Passage]) -> str:
     "Where was the founder of X born?" becomes "Where was NAME born?" when a passage about X names
     somebody the question does not; "" when there is no such description.
     """
+    if len(question) > MAX_CHARACTERS:
+        return ""
     for part in split(question) or [question]:
         match = _DESCRIBED.search(part)
         if match is None:
@@ -150,19 +156,20 @@ def _told(passage: Passage) -> str:
     return f"{passage['title']} {passage['section']} {passage['text']}"
 
 
-def _spelling(word: str, told: str) -> str:
-    """Return how a word nobody wrote is written in what was found, "" when nothing is like it."""
+def _spelling(word: str, written: Sequence[str]) -> str:
+    """Return how a word nobody wrote is written, "" when nothing is like it."""
     wanted = fold(word)
-    if len(wanted) < 5:
+    if len(wanted) < SPELLED_LETTERS:
         return ""
-    best, most = "", ALIKE
-    for token in dict.fromkeys(t.text for t in tokens(told)):
-        candidate = fold(token)
-        far = abs(len(token) - len(word)) > 2
-        if far or candidate[:1] != wanted[:1] or _inflected(candidate, wanted):
+    matcher = SequenceMatcher(None, "", wanted)
+    best, most = "", 0.0
+    for token in written:
+        if token[0].lower() != wanted[0] or abs(len(token) - len(word)) > 2:
             continue
-        likeness = SequenceMatcher(None, wanted, candidate).ratio()
-        if likeness >= most:
+        candidate = fold(token)
+        matcher.set_seq1(candidate)
+        likeness = matcher.ratio() if matcher.quick_ratio() >= ALIKE else 0.0
+        if likeness >= ALIKE and likeness > most and not _inflected(candidate, wanted):
             best, most = token, likeness
     return best
 

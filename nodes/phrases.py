@@ -56,6 +56,8 @@ _VERBS = listed(
     restore buy water apply applies stand stands stays stay lie lies lay held gave given found
     shut require requires contain contains exist exists handle handles look looks"""
 )
+# Behind one of these and its subject comes a verb: "does the Orbit 50 reach".
+_HELPING = listed("do does did can could will would shall should may might must")
 _WORD = re.compile(r"[\w$€%](?:[\w.+#'’/&:-]*[\w+#%])?")
 _QUOTED = re.compile(r"[\"“„«]([^\"”“»]{2,80})[\"”“»]|`([^`]{2,80})`")
 _BINDING = listed("of for in on at from de la van von der with")
@@ -143,7 +145,8 @@ def _names(text: str, words: Sequence[Token]) -> list[Phrase]:
         if after is not None and text[run[-1].end : after.start] == " " and _is_noun(after):
             before = [t for t in words if t.end <= run[0].start]
             # "the Basic plan", "a Boston fern", "30 days"; but "did Anna learn"
-            if run[-1].text[0].isdigit() or (before and before[-1].plain in ARTICLES):
+            named = run[-1].text[0].isdigit() or (before and before[-1].plain in ARTICLES)
+            if named and not _is_subject(words, run[0], after):
                 run.append(after)
         if run:
             digits = all(token.text[0].isdigit() for token in run)
@@ -187,6 +190,14 @@ def _is_noun(token: Token) -> bool:
     return word.isalpha() and len(word) > 2 and not known
 
 
+def _is_subject(words: Sequence[Token], first: Token, last: Token) -> bool:
+    """Return whether `first` begins the subject of a question whose verb is `last`, its end."""
+    before = [t.plain for t in words if t.end <= first.start]
+    while before and before[-1] in ARTICLES:
+        before.pop()
+    return bool(before) and before[-1] in _HELPING and last == words[-1]
+
+
 def _nouns(text: str, words: Sequence[Token], free: set[int]) -> list[Phrase]:
     """Return what follows an article, a preposition, an asking word or an auxiliary verb."""
     found: list[Phrase] = []
@@ -208,6 +219,7 @@ def _nouns(text: str, words: Sequence[Token], free: set[int]) -> list[Phrase]:
         ):
             place += 1
         if opens and place > start:
-            first, last = words[start], words[place - 1]
+            verb = place - start > 1 and _is_subject(words, words[start], words[place - 1])
+            first, last = words[start], words[place - 2 if verb else place - 1]
             found.append(Phrase(text[first.start : last.end], first.start, last.end, "noun"))
     return found

@@ -91,7 +91,7 @@ async def test_the_turn_log_tells_the_whole_turn(database: Database) -> None:
         await events(runner, run)
     async with database.transaction(TENANT) as conn:
         log = await turns.get(conn, UUID(run.run_id))
-    assert (log.prompt_name, log.prompt_version, log.outcome) == ("answer", 1, "answered")
+    assert (log.prompt_name, log.prompt_version, log.outcome) == ("answer", 2, "answered")
     assert [message["role"] for message in log.prompt] == ["system", "user"]
     assert "<question>\nWhy?\n</question>" in log.prompt[-1]["content"]
     assert log.raw_answer.endswith("[1].")

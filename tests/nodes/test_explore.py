@@ -196,9 +196,19 @@ def test_without_passages_nobody_is_named() -> None:
     assert bridge("Where was the founder of the Harbour Museum born?", []) == ""
 
 
+def test_a_long_question_is_searched_as_it_is() -> None:
+    """Looking for every word of a pasted page among the passages would take seconds."""
+    long = "Where was the founder of the Harbour Museum born, and who was Inga Sloberg? " * 10
+    assert expand(long, ["Sloberg"], [SOLBERG]) == ("", "")
+    assert bridge(long, [SOLBERG]) == ""
+
+
 def test_the_passages_of_several_queries_take_turns() -> None:
-    """The first of each comes before the second of any, and none comes twice."""
+    """The first of each come first, that of the query that came nearest before the others."""
     one, two, three, four = (written(n, "text") for n in range(1, 5))
     assert merged([[one, two], [three, one, four]]) == [one, three, two, four]
     assert merged([[one], []]) == [one]
+    near = written(5, "text")
+    near["scores"] = {"vector": 0.6}
+    assert merged([[one, two], [near]]) == [near, one, two]
     assert merged([]) == []

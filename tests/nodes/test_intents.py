@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from core.errors import SettingsInvalid
 from core.turn import Intent
 from embeddings.minilm import MiniLM
+from nodes.classifier import Classifier
 from nodes.classify import settle
-from nodes.examples import DEFAULT_EXAMPLES, read
-from nodes.intents import Guess, Intents
+from nodes.examples import DEFAULT_EXAMPLES, Examples, read
+from nodes.intents import Guess, Intents, embed, learn
+from tests.conftest import run_apart
 
 SURE = 0.9
+Vectors = dict[str, NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def learned(embedder: MiniLM) -> tuple[Examples, Classifier, Vectors]:
+    """What `Intents.train` makes of the shipped examples: embedding them takes seconds."""
+    shipped = read(DEFAULT_EXAMPLES)
+    vectors = run_apart(embed(embedder, (text for _, text in shipped.pairs()), {}))
+    return shipped, learn(shipped, vectors), vectors
 
 
 @pytest.fixture
-async def intents(embedder: MiniLM, tmp_path: Path) -> Intents:
+def intents(
+    embedder: MiniLM, learned: tuple[Examples, Classifier, Vectors], tmp_path: Path
+) -> Intents:
     """Intents that look at a tenant's file before every guess."""
-    return await Intents.train(embedder, folder=tmp_path, look_seconds=0.0)
+    return Intents(embedder, *learned, folder=tmp_path, look_seconds=0.0)
 
 
 async def ask(intents: Intents, embedder: MiniLM, text: str, tenant_id: str = "acme") -> Guess:
@@ -146,14 +161,20 @@ async def test_a_file_may_stand_alone(intents: Intents, embedder: MiniLM, tmp_pa
     assert (await ask(intents, embedder, "hello there")).intent is Intent.FEEDBACK
 
 
+async def test_training_learns_the_shipped_examples(embedder: MiniLM) -> None:
+    """Without a folder every tenant has what comes with Parley."""
+    intents = await Intents.train(embedder)
+    assert (await ask(intents, embedder, "hello there")).intent is Intent.SMALL_TALK
+
+
 async def test_a_tenants_name_never_leads_out_of_the_folder(
-    embedder: MiniLM, tmp_path: Path
+    embedder: MiniLM, learned: tuple[Examples, Classifier, Vectors], tmp_path: Path
 ) -> None:
     """A tenant that is called like a path has the shipped examples."""
     folder = tmp_path / "intents"
     folder.mkdir()
     write(tmp_path / "evil.yaml", 'feedback: ["hello there"]\ngoodbye: ["until tomorrow"]\n')
-    intents = await Intents.train(embedder, folder=folder, look_seconds=0.0)
+    intents = Intents(embedder, *learned, folder=folder, look_seconds=0.0)
     guess = await ask(intents, embedder, "hello there", "../evil")
     assert guess.intent is Intent.SMALL_TALK
 

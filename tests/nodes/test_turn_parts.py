@@ -39,7 +39,7 @@ def test_a_prompt_names_its_version_and_hash() -> None:
     record = Prompts.load()["answer"].render(
         HISTORY, instructions="", passages=[passage(1)], question="Why?"
     )
-    assert (record["name"], record["version"]) == ("answer", 1)
+    assert (record["name"], record["version"]) == ("answer", 2)
     assert len(record["sha256"]) == 64
     roles = [message["role"] for message in record["messages"]]
     assert roles == ["system", "user", "assistant", "user", "assistant", "user"]

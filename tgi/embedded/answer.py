@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tgi.embedded.evidence import Evidence
+from tgi.embedded.features import Candidate
 from tgi.embedded.prompt import Source
 from tgi.embedded.sentences import Segment, split
 from tgi.embedded.words import words
 
 ABSTAIN = "I don't know."
+DISAGREE = "The sources disagree."
 MAX_WORDS = 80
 MAX_QUOTES = 3
 # A further sentence must have this share of the belief; see docs/decisions/0007.
@@ -41,11 +43,26 @@ class Quote:
         return "\n" in self.text
 
 
-def compose(evidence: Sequence[Evidence], sources: Sequence[Source], terms: Sequence[str]) -> str:
+def compose(
+    evidence: Sequence[Evidence],
+    sources: Sequence[Source],
+    terms: Sequence[str],
+    *,
+    against: Candidate | None = None,
+) -> str:
     """Return one to three quotations, the best first, at most MAX_WORDS words with citations.
 
     terms: what the question is about; a sentence that is too long is cut around them.
+    against: what contradicts the best one; then both are quoted, and nothing else.
     """
+    if against is not None:
+        room = (MAX_WORDS - _length(DISAGREE)) // 2
+        both = [
+            _quote(sources[one.source], one.source, one.position, room, terms, first=True)
+            for one in (evidence[0].candidate, against)
+        ]
+        if all(both):
+            return f"{DISAGREE} {_join([quote for quote in both if quote is not None])}"
     quotes: list[Quote] = []
     room = MAX_WORDS
     for one in evidence:

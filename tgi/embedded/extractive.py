@@ -12,8 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 from embeddings.base import Embedder
+from embeddings.rarity import Rarity
 from tgi.embedded import calls, parameters, summary, talk
 from tgi.embedded.answer import ABSTAIN, clean, compose, shorten
+from tgi.embedded.context import Readings
 from tgi.embedded.evidence import find
 from tgi.embedded.model import Reply, TokenSpan, ToolChoice
 from tgi.embedded.prompt import Source, read
@@ -28,11 +30,12 @@ class ExtractiveModel:
     """Answers from the sources of its prompt with citations, or says that it does not know."""
 
     name = "parley-extractive"
-    version = "1"
+    version = "2"
 
     def __init__(self, embedder: Embedder, fitted: parameters.Parameters | None = None) -> None:
         self._embedder = embedder
         self._vectors = Vectors(embedder)
+        self._readings = Readings(embedder, Rarity.load())
         self._fitted = fitted or parameters.load()
 
     async def chat(
@@ -106,10 +109,11 @@ class ExtractiveModel:
 
     async def _from_sources(self, asked: str, sources: Sequence[Source]) -> str:
         question = Question(asked)
-        finding = await find(question, sources, self._vectors, self._fitted)
+        finding = await find(question, sources, self._readings, self._fitted)
         if not finding.supported:
             return ABSTAIN
-        return compose(finding.evidence, sources, question.unique) or ABSTAIN
+        quoted = compose(finding.evidence, sources, question.unique, against=finding.against)
+        return quoted or ABSTAIN
 
     async def _from_results(self, asked: str, results: Sequence[str]) -> str:
         """Return what the tools' results say to the question; they are no sources to cite."""
@@ -119,7 +123,7 @@ class ExtractiveModel:
             return whole or ABSTAIN
         question = Question(read(asked).question)
         sources = [Source(n, "", "", text) for n, text in enumerate(said, 1)]
-        finding = await find(question, sources, self._vectors, self._fitted)
+        finding = await find(question, sources, self._readings, self._fitted)
         best = finding.evidence[0].candidate.text if finding.evidence else whole
         return shorten(clean(best), RESULT_WORDS, question.unique)
 

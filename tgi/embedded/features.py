@@ -6,6 +6,7 @@ All numbers lie roughly in [-1, 3], so that the fitted weights can be read side 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tgi.embedded.prompt import Source
-from tgi.embedded.questions import Question, denies
+from tgi.embedded.questions import Question
 from tgi.embedded.sentences import Kind, split
 from tgi.embedded.words import Word, words
 
@@ -36,44 +37,20 @@ LEXICAL = (
     "first_source",
     "rank",  # 1 / place of the source: retrieval put the best first
     "first_sentence",
+    "second_sentence",
+    "third_sentence",
     "length",
     "density",  # shared words close together
     "shared",
+    "defines",  # early on it says "is a"
+    "leans",  # it opens with a pronoun or an article
+    "capitals",
 )
-RANKING = (*LEXICAL, "cosine", "cosine_gap")
-# What speaks for an answer (+1), what against one (-1), what only sets the scene (0).
-SIGNS = {
-    "coverage": 1,
-    "around_coverage": 1,  # with its neighbours and the title
-    "source_coverage": 1,
-    "highest_coverage": 1,
-    "pairs": 1,
-    "names": 1,
-    "source_names": 1,
-    "title_names": 1,
-    "rare": 1,
-    "expected": 1,
-    "missing": -1,
-    "rank": 1,
-    "cosine": 1,
-    "highest_cosine": 1,
-    "score": 1,
-    "lead": 1,  # of the best sentence over the next
-    "source_lead": 1,  # of the best source over the next
-    "shared": 1,
-    "words_missing": -1,  # of the question, in the sentence
-    "words_missing_near": -1,  # ... and its neighbours
-    "words_missing_source": -1,  # ... and its whole source
-    "share_missing": -1,  # ... in all sources
-    "names_missing_near": -1,
-    "names_missing_source": -1,
-    "numbers_missing_near": -1,
-    "negation": -1,  # the question denies something
-    "negation_alone": -1,  # ... and the sentence does not
-    "asks_name": 0,
-    "asks_number": 0,
-}
-SUPPORT = tuple(SIGNS)
+DEFINED_WITHIN = 80  # characters
+_DEFINES = re.compile(
+    r"\b(?:is|was|are|were|refers to|means)\b(?: \w+){0,2} (?:a|an|the|any|one)\b"
+)
+_LEANS = re.compile(r"(?:He|She|It|They|This|These|His|Her|Its|Their|The)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +84,7 @@ def candidates(sources: Sequence[Source]) -> list[Candidate]:
 def lexical(question: Question, sources: Sequence[Source], found: Sequence[Candidate]) -> Table:
     """Return the LEXICAL features. Shape (candidates, features)."""
     idf = _rarity(question, found)
-    surroundings = _Surroundings(sources, found)
+    surroundings = Surroundings(sources, found)
     total = math.fsum(idf.values()) or 1.0
     names_total = math.fsum(idf[name] for name in question.names) or 1.0
     table = np.zeros((len(found), len(LEXICAL)))
@@ -142,75 +119,19 @@ def lexical(question: Question, sources: Sequence[Source], found: Sequence[Candi
             here == 0,
             1 / (1 + here),
             candidate.position == 0,
+            candidate.position == 1,
+            candidate.position == 2,
             math.log1p(len(candidate.words)) / 4,
             len(hits) / math.sqrt(hits[-1] - hits[0] + 1) if hits else 0.0,
             math.log1p(len(hits)),
+            _DEFINES.search(candidate.text, 0, DEFINED_WITHIN) is not None,
+            _LEANS.match(candidate.text) is not None,
+            sum(word.is_name for word in candidate.words[1:]) / 8,
         )
     return table
 
 
-def ranking(table: Table, cosines: NDArray[np.float32]) -> Table:
-    """Return the RANKING features: LEXICAL, the cosine, and its distance from the best."""
-    measured = cosines.astype(np.float64)
-    return np.column_stack([table, measured, measured.max() - measured])
-
-
-def support(
-    question: Question,
-    sources: Sequence[Source],
-    found: Sequence[Candidate],
-    ranked: Sequence[Candidate],
-    rows: Table,
-    scores: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the SUPPORT features of the whole finding. Shape (features,).
-
-    ranked, rows, scores: the embedded candidates, best first, with RANKING features and score.
-    """
-    best, row = ranked[0], rows[0]
-    surroundings = _Surroundings(sources, found)
-    near, whole = surroundings.near(best), surroundings.whole[best.source]
-    everything: set[str] = set().union(*surroundings.whole)
-    rivals = [
-        score
-        for candidate, score in zip(ranked, scores, strict=True)
-        if candidate.source != best.source
-    ]
-    of_best = dict(zip(RANKING, row, strict=True))
-    terms, names = question.unique, question.names - question.numbers
-    return np.array(
-        [
-            of_best["coverage"],
-            of_best["coverage"] + of_best["neighbour_coverage"],
-            of_best["source_coverage"],
-            rows[:, RANKING.index("coverage")].max(),
-            *(of_best[name] for name in ("pairs", "names", "source_names", "title_names", "rare")),
-            of_best["expected"],
-            of_best["missing"],
-            of_best["rank"],
-            of_best["cosine"],
-            rows[:, RANKING.index("cosine")].max(),
-            scores[0],
-            min(scores[0] - scores[1], 5.0) if len(scores) > 1 else 5.0,
-            min(scores[0] - max(rivals), 8.0) if rivals else 8.0,
-            of_best["shared"],
-            _missing(terms, best.stems),
-            _missing(terms, near),
-            _missing(terms, whole),
-            _missing(terms, everything) / (len(terms) or 1),
-            _missing(names, near),
-            _missing(names, whole),
-            _missing(question.numbers, near),
-            question.negates,
-            question.negates and not denies(best.text),
-            bool(names),
-            bool(question.numbers),
-        ],
-        dtype=np.float64,
-    )
-
-
-class _Surroundings:
+class Surroundings:
     """What stands beside, above and around the candidates."""
 
     def __init__(self, sources: Sequence[Source], found: Sequence[Candidate]) -> None:
@@ -247,7 +168,3 @@ def _mass(
 ) -> float:
     # fsum is exact: a plain sum in a set's order would depend on the process's hash seed.
     return math.fsum(idf[term] for term in terms if term in stems)
-
-
-def _missing(terms: Iterable[str], stems: frozenset[str] | set[str]) -> int:
-    return sum(term not in stems for term in terms)
