@@ -1,9 +1,10 @@
-"""python -m tools: look at the built-in tools and try those that change nothing."""
+"""python -m tools: look at the tools there are and try those that change nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Annotated, Any, TypeVar
@@ -14,14 +15,12 @@ import typer
 from core.errors import ParleyError
 from core.metrics import Metrics
 from core.settings import read as read_settings
-from db.connect import connect, reader_address
+from db.connect import connect
 from embeddings.minilm import MiniLM
 from knowledge.configured import searching
 from knowledge.search import Search
-from tools.builtin import builtin
-from tools.query_database import Reports
+from tools.configured import configured
 from tools.registry import Outcome, Registry
-from tools.run_python import Sandbox
 from tools.shop.sample import load_sample
 from tools.tool import Caller
 
@@ -33,7 +32,7 @@ Tenant = Annotated[str, typer.Option(help="Whose data.")]
 User = Annotated[str, typer.Option(help="On whose behalf.")]
 
 app = typer.Typer(
-    help="The built-in tools.",
+    help="The tools.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they print local variables, passwords among them
@@ -110,7 +109,7 @@ def sample(tenant: Tenant = "default") -> None:
 
 @asynccontextmanager
 async def opened(only: str | None = None) -> AsyncIterator[Registry]:
-    """Give the built-in tools.
+    """Give the tools that the settings ask for.
 
     only: the one that will be called; where it does without, the embedding model is not loaded.
     """
@@ -124,10 +123,9 @@ async def opened(only: str | None = None) -> AsyncIterator[Registry]:
             search = await stack.enter_async_context(
                 searching(settings.knowledge, embedder, Metrics())
             )
-        sandbox = await stack.enter_async_context(Sandbox.open())
-        reader_url = reader_address(settings.database, database.url)
-        reports = await Reports.open(reader_url) if reader_url else None
-        yield Registry(builtin(database=database, search=search, sandbox=sandbox, reports=reports))
+        yield await stack.enter_async_context(
+            configured(settings, database, os.environ, search=search)
+        )
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

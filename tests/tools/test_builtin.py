@@ -66,12 +66,39 @@ def command(
     return lambda *arguments: CliRunner(env=environment).invoke(app, arguments)
 
 
+def test_what_an_operator_names_is_offered_too(
+    command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search server by its address, operations of HTTP services by a file; a bad file is told."""
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Shop", "version": "1"},
+        "servers": [{"url": "http://127.0.0.1:9"}],
+        "paths": {"/orders": {"get": {"operationId": "listOrders", "responses": {}}}},
+    }
+    (tmp_path / "shop.json").write_text(json.dumps(document))
+    file = tmp_path / "http.yaml"
+    file.write_text(
+        "services:\n  - name: outside\n    document: shop.json\n"
+        "    operations:\n      listOrders: {effect: none, idempotency: pure}\n"
+    )
+    monkeypatch.setenv("TOOLS_SEARCH_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("TOOLS_HTTP_FILE", str(file))
+    names = {line.split()[0] for line in command("list").output.splitlines()}
+    assert {"search_web", "outside__listOrders"} <= names
+    file.write_text("services: nothing")
+    broken = command("list")
+    assert broken.exit_code == 1
+    assert "http.yaml" in str(broken.exception)
+
+
 def test_a_developer_can_try_the_tools(command: Callable[..., Result]) -> None:
     """They are listed, and those without effect can be called."""
     assert command("sample").exit_code == 0
     listed = command("list")
     names = {line.split()[0] for line in listed.output.splitlines()}
-    assert names == SHOP | {"calculate", "search_knowledge", "run_python", "query_database"}
+    light = {"calculate", "run_python", "query_database", "fetch_page"}
+    assert names == SHOP | light | {"search_knowledge"}
     question = json.dumps({"sql": "select count(*) from orders"})
     assert command("call", "query_database", question).output == "count\n10\n[1 row]\n"
     assert command("call", "run_python", '{"code": "6 * 7"}').output == "42\n"
