@@ -21,6 +21,7 @@ COPY embeddings embeddings
 COPY knowledge knowledge
 COPY safety safety
 COPY tgi tgi
+COPY tools tools
 COPY nodes nodes
 COPY graphs graphs
 COPY api api
