@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
-from core.errors import ParleyError
 from core.metrics import Metrics
 from core.settings import read as read_settings
 from db.connect import connect
 from embeddings.minilm import MiniLM
+from knowledge.command import run
 from knowledge.configured import searching
 from knowledge.search import Search
 from tools.configured import configured
 from tools.registry import Outcome, Registry
 from tools.shop.sample import load_sample
 from tools.tool import Caller
-
-T = TypeVar("T")
 
 LIGHT = {"calculate", "run_python", "query_database", "look_up_order", "list_orders"}
 
@@ -58,7 +56,7 @@ def list_command(
                 for tool in registry
             ]
 
-    found = _run(work())
+    found = run(work())
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -86,7 +84,7 @@ def call(
                 raise SystemExit(f"{name} has an effect: it runs in a conversation, when approved.")
             return await registry.call(name, arguments, Caller(tenant, user), key=str(uuid4()))
 
-    outcome = _run(work())
+    outcome = run(work())
     print(outcome.text)
     if outcome.status != "ok":
         raise SystemExit(1)
@@ -103,7 +101,7 @@ def sample(tenant: Tenant = "default") -> None:
         ):
             await load_sample(conn, tenant_id=tenant)
 
-    _run(work())
+    run(work())
     print("the sample orders are there")
 
 
@@ -126,16 +124,6 @@ async def opened(only: str | None = None) -> AsyncIterator[Registry]:
         yield await stack.enter_async_context(
             configured(settings, database, os.environ, search=search)
         )
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except ParleyError as error:
-        text = f"{error.message}\n{error.hint}" if error.hint else error.message
-        raise SystemExit(text) from error
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
