@@ -2,8 +2,8 @@
 
 A sentence alone loses what its neighbours and the title say: "He was born there in 1856".
 Sources are cut into windows of whole sentences; the likeliest are embedded with their title in
-front, and a sentence is the tokens that are its own. Three windows cost what eight sentences
-alone cost, and rank better (docs/decisions/0017).
+front, and a sentence is the tokens that are its own. That costs little more than embedding eight
+sentences alone, and ranks better (docs/decisions/0017).
 
 Source: the sum of best cosines is MaxSim, from ColBERT, Khattab & Zaharia 2020.
 """
@@ -96,10 +96,16 @@ class Readings:
         self._rarity = rarity
         self._remembered = remembered
         self._memory: OrderedDict[str, Reading] = OrderedDict()
+        self._offsets: OrderedDict[str, list[tuple[int, int]]] = OrderedDict()
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Return where each token of `text` lies."""
-        return self._embedder.offsets(text)
+        """Return where each token of `text` lies; a source that was there lately costs nothing."""
+        if text not in self._offsets:
+            self._offsets[text] = self._embedder.offsets(text)
+        self._offsets.move_to_end(text)
+        while len(self._offsets) > self._remembered:
+            self._offsets.popitem(last=False)
+        return self._offsets[text]
 
     async def question(self, text: str) -> Asked:
         """Return a question, ready to be compared."""
