@@ -7,7 +7,15 @@ import pytest
 
 from embeddings.minilm import MiniLM
 from embeddings.rarity import Rarity
-from tgi.embedded.context import CONTEXT, WINDOW_TOKENS, WINDOWS, Readings, compare, cut, likeliest
+from tgi.embedded.context import (
+    CONTEXT,
+    READ_TOKENS,
+    WINDOW_TOKENS,
+    Readings,
+    compare,
+    cut,
+    likeliest,
+)
 from tgi.embedded.features import candidates
 from tgi.embedded.prompt import Source
 
@@ -36,13 +44,14 @@ def test_each_sentence_is_in_one_window(embedder: MiniLM) -> None:
 
 
 def test_the_windows_liked_best_are_read(embedder: MiniLM) -> None:
-    """A few of many, in reading order."""
+    """As many as the model reads at once, in reading order: small ones are not in the way."""
     found = candidates([LONG, SHORT])
     windows = cut([LONG, SHORT], found, embedder.offsets)
     liking = np.zeros(len(found))
     liking[[2, 30, len(found) - 1]] = 1.0
     chosen = likeliest(windows, liking)
-    assert len(chosen) == WINDOWS < len(windows)
+    assert READ_TOKENS - WINDOW_TOKENS < sum(window.tokens for window in chosen) <= READ_TOKENS
+    assert len(chosen) < len(windows)
     assert {2, 30, len(found) - 1} <= {row for window in chosen for row in window.rows}
     assert [window.rows for window in chosen] == sorted(window.rows for window in chosen)
 

@@ -2,14 +2,15 @@
 
 A sentence alone loses what its neighbours and the title say: "He was born there in 1856".
 Sources are cut into windows of whole sentences; the likeliest are embedded with their title in
-front, and a sentence is the tokens that are its own. Three windows cost what eight sentences
-alone cost, and rank better (docs/decisions/0017).
+front, and a sentence is the tokens that are its own. That costs little more than embedding eight
+sentences alone, and ranks better (docs/decisions/0017).
 
 Source: the sum of best cosines is MaxSim, from ColBERT, Khattab & Zaharia 2020.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from embeddings.rarity import Rarity, unit
 from tgi.embedded.features import Candidate, Table
 from tgi.embedded.prompt import Source
 
-WINDOWS = 3  # embedded a question
 WINDOW_TOKENS = 160  # of a window, without its title
+READ_TOKENS = 3 * WINDOW_TOKENS  # embedded a question
 TITLE_CHARACTERS = 200
 REMEMBERED = 128  # windows; 120 KB each
 RARE = 3.0  # a token that fewer than 5 of 100 passages have: what a question hangs on
@@ -60,6 +61,7 @@ class Window:
     title: tuple[int, int]  # where the title lies in `text`
     rows: tuple[int, ...]  # which of the candidates
     spans: tuple[tuple[int, int], ...]  # where each of them lies in `text`
+    tokens: int  # without the title
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,16 @@ class Readings:
         self._rarity = rarity
         self._remembered = remembered
         self._memory: OrderedDict[str, Reading] = OrderedDict()
+        self._offsets: OrderedDict[str, list[tuple[int, int]]] = OrderedDict()
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Return where each token of `text` lies."""
-        return self._embedder.offsets(text)
+        """Return where each token of `text` lies; a source that was there lately costs nothing."""
+        if text not in self._offsets:
+            self._offsets[text] = self._embedder.offsets(text)
+        self._offsets.move_to_end(text)
+        while len(self._offsets) > self._remembered:
+            self._offsets.popitem(last=False)
+        return self._offsets[text]
 
     async def question(self, text: str) -> Asked:
         """Return a question, ready to be compared."""
@@ -141,21 +149,35 @@ def cut(
     for index, rows in of_source.items():
         source = sources[index]
         starts = [start for start, _ in offsets(source.text)]
+
+        def length(of: Sequence[int], starts: Sequence[int] = starts) -> int:
+            begins, stop = found[of[0]].start, found[of[-1]].stop
+            return bisect_left(starts, stop) - bisect_left(starts, begins)
+
         first = 0
-        for place, row in enumerate(rows):
-            begins, stop = found[rows[first]].start, found[row].stop
-            length = np.searchsorted(starts, stop) - np.searchsorted(starts, begins)
-            if place > first and length > WINDOW_TOKENS:
-                windows.append(_window(index, source, found, rows[first:place]))
+        for place in range(1, len(rows)):
+            if length(rows[first : place + 1]) > WINDOW_TOKENS:
+                part = rows[first:place]
+                windows.append(_window(index, source, found, part, length(part)))
                 first = place
-        windows.append(_window(index, source, found, rows[first:]))
+        part = rows[first:]
+        windows.append(_window(index, source, found, part, length(part)))
     return windows
 
 
 def likeliest(windows: Sequence[Window], liking: Table) -> list[Window]:
-    """Return the windows with the candidates liked best, in reading order."""
+    """Return the windows with the candidates liked best, in reading order.
+
+    As many as fit into `READ_TOKENS`, and one in any case.
+    """
     best = np.array([max(liking[row] for row in window.rows) for window in windows])
-    return [windows[place] for place in sorted(np.argsort(-best, kind="stable")[:WINDOWS])]
+    chosen: list[int] = []
+    left = READ_TOKENS
+    for place in np.argsort(-best, kind="stable"):
+        if not chosen or windows[place].tokens <= left:
+            chosen.append(int(place))
+            left -= windows[place].tokens
+    return [windows[place] for place in sorted(chosen)]
 
 
 def compare(
@@ -228,7 +250,9 @@ def _around(own: Floats, titles: Floats, sources: Sequence[int]) -> tuple[Floats
     return near, whole
 
 
-def _window(index: int, source: Source, found: Sequence[Candidate], rows: Sequence[int]) -> Window:
+def _window(
+    index: int, source: Source, found: Sequence[Candidate], rows: Sequence[int], tokens: int
+) -> Window:
     begins, stop = found[rows[0]].start, found[rows[-1]].stop
     title = " ".join(f"{source.title} {source.section}".split())[:TITLE_CHARACTERS]
     ahead = len(title) + 1
@@ -240,6 +264,7 @@ def _window(index: int, source: Source, found: Sequence[Candidate], rows: Sequen
         tuple(
             (found[row].start - begins + ahead, found[row].stop - begins + ahead) for row in rows
         ),
+        tokens,
     )
 
 

@@ -44,7 +44,11 @@ async def find(
     question: Question, sources: Sequence[Source], readings: Readings, parameters: Parameters
 ) -> Finding:
     """Return the evidence for an answer, best first, and whether it is enough for one."""
-    found = candidates(sources)
+    found = [
+        candidate
+        for candidate in candidates(sources)
+        if not question.repeated_by(candidate.text, code=candidate.kind == "code")
+    ]
     if not found or not question.words:
         return Finding((), supported=False)
     table = await asyncio.to_thread(lexical, question, sources, found)

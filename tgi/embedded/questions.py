@@ -10,6 +10,7 @@ from tgi.embedded.sentences import split
 from tgi.embedded.words import Word, content, words
 
 LONG_WORDS = 80  # beyond this a message is a text with a question in it
+REPEATED_WORDS = 3  # a shorter question stands in texts by chance
 MAX_TERMS = 64  # the embedding model reads little more; keeps the work bounded
 
 _I = re.IGNORECASE
@@ -49,6 +50,7 @@ _NEGATION = re.compile(
     r"\b(?:not|never|no|none|without|neither|nor|cannot|except|unlike|\w+n['’]t|least|last|only)\b",
     _I,
 )
+_QUOTED = re.compile(r"[\"“„«‘]([^\"“”„«»‘’\n]{3,400}\?)[\"”“»’]")
 _LEANS = re.compile(
     r"^\W*(?:and|but|what about|how about|why|go on|more|tell me more)\b"
     r"|\b(?:it|its|he|him|his|she|her|they|them|their|this|that|these|those|there|one)\b",
@@ -74,6 +76,17 @@ class Question:
         self.expects = next((kind for kind, asks in _KINDS if asks.search(self.text)), "")
         self.negates = denies(self.text)
 
+    def repeated_by(self, text: str, *, code: bool = False) -> bool:
+        """Return whether `text` only says that this is asked: alone, quoted, or in code.
+
+        A page about questions holds all the words of one, and no answer to it.
+        "How long? 3 days" in one row or sentence is none of these.
+        """
+        asked, said = _bare(self.text), _bare(text)
+        if len(self.words) < REPEATED_WORDS or asked not in said:
+            return False
+        return code or asked == said or any(asked in _bare(one) for one in _QUOTED.findall(text))
+
     def answered_by(self, text: str, said: Sequence[Word], *, listed: bool = False) -> bool:
         """Return whether `text` holds something of the kind that is asked for, not yet named.
 
@@ -95,6 +108,10 @@ class Question:
             case "steps":
                 return listed or _STEPS.search(text) is not None
         return False
+
+
+def _bare(text: str) -> str:
+    return " ".join(word.stem for word in words(text))
 
 
 def pointed(text: str) -> str:
