@@ -13,11 +13,20 @@ ParleyError
 │   │   ├── RunNotFound
 │   │   ├── ModelNotFound
 │   │   ├── DocumentNotFound
-│   │   └── IngestionNotFound
+│   │   ├── IngestionNotFound
+│   │   └── ApprovalNotFound
 │   ├── Conflict
 │   │   ├── RunActive
 │   │   ├── RunEnded
-│   │   └── RunCancelled
+│   │   ├── RunCancelled
+│   │   ├── KeyInFlight
+│   │   ├── ApprovalDecided
+│   │   ├── ApprovalChanged
+│   │   └── ApprovalClaimed
+│   ├── ApprovalExpired
+│   ├── KeyReused
+│   ├── NotAuthenticated
+│   ├── NotPermitted
 │   └── HostRefused
 ├── DocumentError                 one document cannot be read; the others go on
 │   ├── DocumentUnreadable
@@ -160,6 +169,12 @@ class IngestionNotFound(NotFound):
     code = "ingestion_not_found"
 
 
+class ApprovalNotFound(NotFound):
+    """There is no such approval."""
+
+    code = "approval_not_found"
+
+
 class Conflict(UserError):
     """The request conflicts with the present state."""
 
@@ -182,6 +197,54 @@ class RunCancelled(Conflict):
     """The run was cancelled before it had an answer."""
 
     code = "run_cancelled"
+
+
+class KeyInFlight(Conflict):
+    """The request with this idempotency key is still being served; ask again in a moment."""
+
+    code = "idempotency_key_in_flight"
+
+
+class ApprovalDecided(Conflict):
+    """Somebody else has decided this already."""
+
+    code = "approval_decided"
+
+
+class ApprovalChanged(Conflict):
+    """What is to be decided has changed since you looked; look again."""
+
+    code = "approval_changed"
+
+
+class ApprovalClaimed(Conflict):
+    """Another reviewer is looking at this."""
+
+    code = "approval_claimed"
+
+
+class ApprovalExpired(UserError):
+    """The time to decide this is over; nothing was done."""
+
+    code = "approval_expired"
+
+
+class KeyReused(UserError):
+    """This idempotency key came with another request before."""
+
+    code = "idempotency_key_reused"
+
+
+class NotAuthenticated(UserError):
+    """Say who you are: send `Authorization: Bearer` with an API key."""
+
+    code = "not_authenticated"
+
+
+class NotPermitted(UserError):
+    """Your roles do not allow this."""
+
+    code = "not_permitted"
 
 
 class HostRefused(UserError):

@@ -12,13 +12,22 @@ from typing import Any, Literal
 
 EventType = Literal[
     "run.started",  # {run_id, thread_id, attempt}
-    "run.resumed",  # {run_id, attempt}: drop the partial answer of the attempt before
+    # {run_id, attempt, after}: after "crash", drop the partial answer of the attempt before
+    "run.resumed",
     "node.started",  # {node}
     "node.finished",  # {node, ms}
     "intent",  # {intent, confidence}
     "sources",  # {passages: [{marker, chunk_id, document_id, uri, title, section, page, score}]}
     "token",  # {text}
     "citation",  # a core.turn.Citation
+    "tool.proposed",  # {call_id, position, tool, arguments, decision, rule, taint}
+    # {approval_id, call_id, kind, tool, arguments, quorum, expires_at, interrupt: HITLRequest}
+    "approval.required",
+    "approval.decided",  # {approval_id, call_id, status, decided_by, reason}
+    "tool.started",  # {call_id, tool}
+    "tool.finished",  # {call_id, tool, status, code, text}
+    "run.queued",  # {run_id}: it begins when the run before it in its thread has ended
+    "run.waiting",  # {run_id, approval_id}: a person decides how it goes on
     # {message_id, role, content, citations, abstained, finish_reason, cached}
     "message.finished",
     "usage",  # {prompt_tokens, completion_tokens, total_tokens, model: ModelRecord}

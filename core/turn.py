@@ -99,6 +99,37 @@ class ModelRecord(TypedDict):
     server: str  # "text-generation-inference 3.3.6", "parley-extractive 1"
 
 
+class ProposedCall(TypedDict):
+    """A call of a tool that the model asks for."""
+
+    call_id: str  # ours: model servers repeat theirs
+    tool: str
+    arguments: str  # as the model wrote them: JSON, if it was careful
+
+
+class Step(TypedDict):
+    """An answer of the model that asks for tools."""
+
+    said: str
+    calls: list[ProposedCall]
+
+
+class CallResult(TypedDict):
+    """What came of a call, as the model is told."""
+
+    status: str  # of the ledger; "refused" also for a call that could not be made at all
+    text: str
+    code: str  # why it did not succeed; "" when it did
+    sources: list[str]  # where text by strangers in it came from
+
+
+class Taint(TypedDict):
+    """Where text by strangers entered the conversation."""
+
+    kind: Literal["document", "tool"]
+    source: str  # URI of the document, address of the page, name of the tool
+
+
 class TurnState(TypedDict, total=False):
     """The running turn. The conversation's history lives in the `messages` table."""
 
@@ -116,6 +147,12 @@ class TurnState(TypedDict, total=False):
     cache: dict[str, Any]  # what became of the look into the answer cache: result, why
     passages: list[Passage]  # as numbered in the prompt: passages[0] is [1]
     retrieval: dict[str, Any]  # for the turn log: queries, rounds, scores, what was assembled
+    steps: list[Step]  # answers of the model that asked for tools, in order
+    results: dict[str, CallResult]  # by call_id
+    taint: list[Taint]  # text by strangers that the model has seen; never shrinks
+    private: bool  # the model has seen text that is the tenant's or the user's own
+    stopped: str  # the limit that ended the calls: steps | calls | tokens | repeats
+    spent_tokens: int  # of all answers of the model in this turn
     prompt: PromptRecord | None  # None when no model was asked
     raw_answer: str  # what the model wrote
     answer: str  # what the user got

@@ -25,6 +25,7 @@ _HEAD = """\
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;
 CREATE ROLE parley_sweeper NOLOGIN;
+CREATE ROLE parley_auditor NOLOGIN;
 CREATE ROLE parley_reader NOLOGIN CONNECTION LIMIT 8;  -- its settings: 0010_reports.sql
 CREATE SCHEMA checkpoints;
 GRANT USAGE ON SCHEMA checkpoints TO parley_app;

@@ -5,6 +5,7 @@
 SET check_function_bodies = off;
 CREATE ROLE parley_app LOGIN;
 CREATE ROLE parley_sweeper NOLOGIN;
+CREATE ROLE parley_auditor NOLOGIN;
 CREATE ROLE parley_reader NOLOGIN CONNECTION LIMIT 8;  -- its settings: 0010_reports.sql
 CREATE SCHEMA checkpoints;
 GRANT USAGE ON SCHEMA checkpoints TO parley_app;
@@ -13,6 +14,76 @@ CREATE EXTENSION vector WITH SCHEMA public;
 CREATE SCHEMA parley;
 
 CREATE SCHEMA reports;
+
+CREATE FUNCTION parley.approvals_due(most integer) RETURNS TABLE(tenant_id text, approval_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    select a.tenant_id, a.approval_id from approvals a
+     where a.status = 'pending'
+       and (a.expires_at <= now() or a.escalates_at <= now() and a.escalated_at is null)
+     order by a.expires_at limit most
+$$;
+
+ALTER FUNCTION parley.approvals_due(most integer) OWNER TO parley_sweeper;
+
+CREATE FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+declare
+    tenant text := nullif(current_setting('parley.tenant', true), '');
+    head   audit_heads;
+    moment timestamptz;
+    digest bytea;
+begin
+    insert into audit_heads values (tenant, 0, decode(repeat('00', 32), 'hex')) on conflict do nothing;
+    select * into head from audit_heads h where h.tenant_id = tenant for update;
+    moment := clock_timestamp();
+    digest := sha256(head.hash || convert_to(
+        audit_entry(tenant, head.seq + 1, moment, kind, actor, subject, details), 'UTF8'));
+    insert into audit_log values (tenant, head.seq + 1, moment, kind, actor, subject, details, head.hash, digest);
+    update audit_heads h set seq = head.seq + 1, hash = digest where h.tenant_id = tenant;
+    return head.seq + 1;
+end
+$$;
+
+ALTER FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) OWNER TO parley_auditor;
+
+CREATE FUNCTION parley.audit_entry(tenant_id text, seq bigint, at timestamp with time zone, kind text, actor text, subject text, details jsonb) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog'
+    AS $$
+    select jsonb_build_array(tenant_id, seq, (extract(epoch from at) * 1000000)::bigint,
+                             kind, actor, subject, details)::text
+$$;
+
+CREATE FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) RETURNS TABLE(tenant_id text, run_id uuid)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    update runs r
+       set status = 'running',
+           lease_owner = worker,
+           lease_token = r.lease_token + 1,
+           attempt = r.attempt + 1,
+           lease_expires_at = now() + make_interval(secs => lease_seconds)
+     where r.run_id in (
+               select x.run_id from runs x
+                where x.status = 'queued'
+                  and not exists (
+                          select from runs y
+                           where y.thread_id = x.thread_id
+                             and (y.status = 'running'
+                                  or y.status = 'queued'
+                                     and (y.created_at, y.run_id) < (x.created_at, x.run_id)))
+                order by x.created_at
+                limit most
+                  for update skip locked)
+    returning r.tenant_id, r.run_id
+$$;
+
+ALTER FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) OWNER TO parley_sweeper;
 
 CREATE FUNCTION parley.forget_answers() RETURNS trigger
     LANGUAGE plpgsql
@@ -89,6 +160,14 @@ CREATE FUNCTION parley.readable(owners text[], groups text[], reader text, membe
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((reader IS NULL) OR ((owners = '{}'::text[]) AND (groups = '{}'::text[])) OR (reader = ANY (owners)) OR (groups && member_of));
 
+CREATE FUNCTION parley.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise exception 'the audit log is only ever appended to';
+end
+$$;
+
 CREATE FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) RETURNS TABLE(run_id uuid, lease_token bigint, cancel_requested boolean)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'parley', 'pg_temp'
@@ -100,6 +179,21 @@ CREATE FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds d
 $$;
 
 ALTER FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) OWNER TO parley_sweeper;
+
+CREATE FUNCTION parley.take_notices(seconds double precision, most integer) RETURNS TABLE(tenant_id text, notice_id uuid, kind text, body jsonb, attempts integer, created_at timestamp with time zone)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    update notices n
+       set attempts = n.attempts + 1, next_at = now() + make_interval(secs => seconds)
+     where (n.tenant_id, n.notice_id) in (
+               select x.tenant_id, x.notice_id from notices x
+                where x.delivered_at is null and x.given_up_at is null and x.next_at <= now()
+                order by x.next_at limit most for update skip locked)
+    returning n.tenant_id, n.notice_id, n.kind, n.body, n.attempts, n.created_at
+$$;
+
+ALTER FUNCTION parley.take_notices(seconds double precision, most integer) OWNER TO parley_sweeper;
 
 CREATE FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) RETURNS TABLE(tenant_id text, run_id uuid)
     LANGUAGE sql SECURITY DEFINER
@@ -147,6 +241,73 @@ CREATE UNLOGGED TABLE parley.answers (
 WITH (fillfactor='80');
 
 ALTER TABLE ONLY parley.answers FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.approval_votes (
+    tenant_id text NOT NULL,
+    approval_id uuid NOT NULL,
+    reviewer text NOT NULL,
+    digest text NOT NULL,
+    voted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.approval_votes FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.approvals (
+    tenant_id text NOT NULL,
+    approval_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    kind text NOT NULL,
+    tool text NOT NULL,
+    effect text NOT NULL,
+    arguments jsonb NOT NULL,
+    proposed jsonb NOT NULL,
+    digest text NOT NULL,
+    policy text NOT NULL,
+    rule text NOT NULL,
+    requested_by text NOT NULL,
+    quorum integer NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    evidence jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    escalates_at timestamp with time zone,
+    escalated_at timestamp with time zone,
+    claimed_by text,
+    claimed_until timestamp with time zone,
+    decided_by text,
+    decided_at timestamp with time zone,
+    reason text DEFAULT ''::text NOT NULL,
+    answer text,
+    CONSTRAINT approvals_kind_check CHECK ((kind = ANY (ARRAY['action'::text, 'outcome'::text]))),
+    CONSTRAINT approvals_quorum_check CHECK ((quorum > 0)),
+    CONSTRAINT approvals_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text, 'answered'::text, 'expired'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.approvals FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.audit_heads (
+    tenant_id text NOT NULL,
+    seq bigint NOT NULL,
+    hash bytea NOT NULL
+);
+
+ALTER TABLE ONLY parley.audit_heads FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.audit_log (
+    tenant_id text NOT NULL,
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    actor text NOT NULL,
+    subject text NOT NULL,
+    details jsonb NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL
+);
+
+ALTER TABLE ONLY parley.audit_log FORCE ROW LEVEL SECURITY;
 
 CREATE SEQUENCE parley.chunk_ids
     START WITH 1
@@ -324,6 +485,7 @@ CREATE TABLE parley.messages (
     citations jsonb DEFAULT '[]'::jsonb NOT NULL,
     abstained boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    taint jsonb,
     CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text])))
 );
 
@@ -334,6 +496,21 @@ CREATE TABLE parley.migrations (
     sha256 text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE parley.notices (
+    tenant_id text NOT NULL,
+    notice_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    body jsonb NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    delivered_at timestamp with time zone,
+    given_up_at timestamp with time zone,
+    error text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY parley.notices FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE parley.order_lines (
     tenant_id text NOT NULL,
@@ -378,6 +555,17 @@ CREATE TABLE parley.refunds (
 
 ALTER TABLE ONLY parley.refunds FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.request_keys (
+    tenant_id text NOT NULL,
+    user_id text NOT NULL,
+    key text NOT NULL,
+    request text NOT NULL,
+    run_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY parley.request_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.run_events (
     tenant_id text NOT NULL,
     run_id uuid NOT NULL,
@@ -404,7 +592,8 @@ CREATE TABLE parley.runs (
     cancel_requested boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
-    CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+    resumes integer DEFAULT 0 NOT NULL,
+    CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE ONLY parley.runs FORCE ROW LEVEL SECURITY;
@@ -448,6 +637,33 @@ CREATE TABLE parley.tickets (
 
 ALTER TABLE ONLY parley.tickets FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.tool_calls (
+    tenant_id text NOT NULL,
+    call_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    tool text NOT NULL,
+    arguments jsonb NOT NULL,
+    digest text NOT NULL,
+    effect text NOT NULL,
+    idempotency text NOT NULL,
+    taint jsonb DEFAULT '[]'::jsonb NOT NULL,
+    policy text NOT NULL,
+    rule text NOT NULL,
+    status text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    result text,
+    code text DEFAULT ''::text NOT NULL,
+    sources jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT tool_calls_status_check CHECK ((status = ANY (ARRAY['proposed'::text, 'ready'::text, 'started'::text, 'done'::text, 'refused'::text, 'failed'::text, 'unknown'::text, 'denied'::text, 'rejected'::text, 'answered'::text, 'expired'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.tool_calls FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.turns (
     tenant_id text NOT NULL,
     run_id uuid NOT NULL,
@@ -468,7 +684,8 @@ CREATE TABLE parley.turns (
     outcome text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     retrieval jsonb DEFAULT '{}'::jsonb NOT NULL,
-    support jsonb DEFAULT '[]'::jsonb NOT NULL
+    support jsonb DEFAULT '[]'::jsonb NOT NULL,
+    actions jsonb
 );
 
 ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;
@@ -546,6 +763,18 @@ ALTER TABLE ONLY parley.answers
 ALTER TABLE ONLY parley.answers
     ADD CONSTRAINT answers_tenant_id_policy_key_reader_key UNIQUE NULLS NOT DISTINCT (tenant_id, policy, key, reader);
 
+ALTER TABLE ONLY parley.approval_votes
+    ADD CONSTRAINT approval_votes_pkey PRIMARY KEY (tenant_id, approval_id, reviewer);
+
+ALTER TABLE ONLY parley.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (tenant_id, approval_id);
+
+ALTER TABLE ONLY parley.audit_heads
+    ADD CONSTRAINT audit_heads_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY parley.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (tenant_id, seq);
+
 ALTER TABLE ONLY parley.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, chunk_id);
 
@@ -588,6 +817,9 @@ ALTER TABLE ONLY parley.messages
 ALTER TABLE ONLY parley.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY parley.notices
+    ADD CONSTRAINT notices_pkey PRIMARY KEY (tenant_id, notice_id);
+
 ALTER TABLE ONLY parley.order_lines
     ADD CONSTRAINT order_lines_pkey PRIMARY KEY (tenant_id, order_id, line);
 
@@ -596,6 +828,9 @@ ALTER TABLE ONLY parley.orders
 
 ALTER TABLE ONLY parley.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, refund_id);
+
+ALTER TABLE ONLY parley.request_keys
+    ADD CONSTRAINT request_keys_pkey PRIMARY KEY (tenant_id, user_id, key);
 
 ALTER TABLE ONLY parley.run_events
     ADD CONSTRAINT run_events_pkey PRIMARY KEY (run_id, first_seq);
@@ -618,6 +853,12 @@ ALTER TABLE ONLY parley.threads
 ALTER TABLE ONLY parley.tickets
     ADD CONSTRAINT tickets_pkey PRIMARY KEY (tenant_id, ticket_id);
 
+ALTER TABLE ONLY parley.tool_calls
+    ADD CONSTRAINT tool_calls_pkey PRIMARY KEY (tenant_id, call_id);
+
+ALTER TABLE ONLY parley.tool_calls
+    ADD CONSTRAINT tool_calls_run_id_position_key UNIQUE (run_id, "position");
+
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (run_id);
 
@@ -627,6 +868,18 @@ ALTER TABLE ONLY parley.uploads
 CREATE INDEX answers_by_document ON parley.answers USING gin (documents);
 
 CREATE INDEX answers_by_use ON parley.answers USING btree (tenant_id, used_at);
+
+CREATE INDEX approvals_by_run ON parley.approvals USING btree (run_id);
+
+CREATE INDEX approvals_by_time ON parley.approvals USING btree (tenant_id, created_at, approval_id);
+
+CREATE INDEX approvals_due ON parley.approvals USING btree (expires_at) WHERE (status = 'pending'::text);
+
+CREATE UNIQUE INDEX approvals_one_pending ON parley.approvals USING btree (tenant_id, call_id) WHERE (status = 'pending'::text);
+
+CREATE INDEX approvals_pending ON parley.approvals USING btree (tenant_id, created_at, approval_id) WHERE (status = 'pending'::text);
+
+CREATE INDEX audit_by_subject ON parley.audit_log USING btree (tenant_id, subject, seq);
 
 CREATE INDEX chunks_by_digest ON ONLY parley.chunks USING btree (tenant_id, digest);
 
@@ -650,9 +903,15 @@ CREATE UNIQUE INDEX keyword_fresh_by_chunk ON parley.keyword_fresh USING btree (
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
 
+CREATE INDEX notices_due ON parley.notices USING btree (next_at) WHERE ((delivered_at IS NULL) AND (given_up_at IS NULL));
+
 CREATE INDEX orders_by_time ON parley.orders USING btree (tenant_id, placed_at DESC, order_id);
 
 CREATE INDEX refunds_by_order ON parley.refunds USING btree (tenant_id, order_id);
+
+CREATE INDEX request_keys_by_run ON parley.request_keys USING btree (run_id);
+
+CREATE INDEX request_keys_by_time ON parley.request_keys USING btree (created_at);
 
 CREATE INDEX runs_by_lease ON parley.runs USING btree (lease_expires_at) WHERE (status = 'running'::text);
 
@@ -660,9 +919,15 @@ CREATE INDEX runs_by_thread ON parley.runs USING btree (thread_id, created_at);
 
 CREATE UNIQUE INDEX runs_one_active ON parley.runs USING btree (thread_id) WHERE (status = 'running'::text);
 
+CREATE INDEX runs_queued ON parley.runs USING btree (thread_id, created_at, run_id) WHERE (status = 'queued'::text);
+
+CREATE INDEX runs_waiting ON parley.runs USING btree (tenant_id) WHERE (status = 'waiting'::text);
+
 CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated_at DESC, thread_id);
 
 CREATE INDEX tickets_by_order ON parley.tickets USING btree (tenant_id, order_id);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON parley.audit_log FOR EACH STATEMENT EXECUTE FUNCTION parley.refuse_change();
 
 CREATE TRIGGER documents_change AFTER UPDATE ON parley.documents FOR EACH ROW WHEN ((old.version IS DISTINCT FROM new.version)) EXECUTE FUNCTION parley.note_for_engines();
 
@@ -675,6 +940,12 @@ CREATE TRIGGER documents_turn AFTER UPDATE ON parley.documents FOR EACH ROW WHEN
 CREATE TRIGGER documents_written BEFORE UPDATE ON parley.documents FOR EACH ROW EXECUTE FUNCTION parley.note_writing();
 
 CREATE TRIGGER forget_keywords AFTER DELETE ON parley.chunks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION parley.forget_keywords();
+
+ALTER TABLE ONLY parley.approval_votes
+    ADD CONSTRAINT approval_votes_tenant_id_approval_id_fkey FOREIGN KEY (tenant_id, approval_id) REFERENCES parley.approvals(tenant_id, approval_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.approvals
+    ADD CONSTRAINT approvals_tenant_id_call_id_fkey FOREIGN KEY (tenant_id, call_id) REFERENCES parley.tool_calls(tenant_id, call_id) ON DELETE CASCADE;
 
 ALTER TABLE parley.chunks
     ADD CONSTRAINT chunks_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES parley.documents(tenant_id, document_id) ON DELETE CASCADE;
@@ -694,6 +965,9 @@ ALTER TABLE ONLY parley.order_lines
 ALTER TABLE ONLY parley.refunds
     ADD CONSTRAINT refunds_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY parley.request_keys
+    ADD CONSTRAINT request_keys_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY parley.run_events
     ADD CONSTRAINT run_events_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
 
@@ -703,6 +977,9 @@ ALTER TABLE ONLY parley.runs
 ALTER TABLE ONLY parley.tickets
     ADD CONSTRAINT tickets_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY parley.tool_calls
+    ADD CONSTRAINT tool_calls_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY parley.turns
     ADD CONSTRAINT turns_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES parley.runs(tenant_id, run_id) ON DELETE CASCADE;
 
@@ -710,6 +987,14 @@ ALTER TABLE ONLY parley.uploads
     ADD CONSTRAINT uploads_tenant_id_ingestion_id_fkey FOREIGN KEY (tenant_id, ingestion_id) REFERENCES parley.ingestions(tenant_id, ingestion_id) ON DELETE CASCADE;
 
 ALTER TABLE parley.answers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.approval_votes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.approvals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.audit_heads ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.audit_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
 
@@ -731,11 +1016,15 @@ ALTER TABLE parley.keyword_tombstones ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.messages ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.notices ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.order_lines ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.orders ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.refunds ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE parley.request_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.run_events ENABLE ROW LEVEL SECURITY;
 
@@ -743,9 +1032,21 @@ ALTER TABLE parley.runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.shop_actions ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY sweep ON parley.approvals TO parley_sweeper USING (true);
+
+CREATE POLICY sweep ON parley.notices TO parley_sweeper USING (true) WITH CHECK (true);
+
 CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (true);
 
 CREATE POLICY tenant ON parley.answers USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.approval_votes USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.approvals USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.audit_heads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.audit_log USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.chunks USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -767,11 +1068,15 @@ CREATE POLICY tenant ON parley.keyword_tombstones USING ((tenant_id = NULLIF(cur
 
 CREATE POLICY tenant ON parley.messages USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.notices USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 CREATE POLICY tenant ON parley.order_lines USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.orders USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.refunds USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.request_keys USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.run_events USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -783,6 +1088,8 @@ CREATE POLICY tenant ON parley.threads USING ((tenant_id = NULLIF(current_settin
 
 CREATE POLICY tenant ON parley.tickets USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant ON parley.tool_calls USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
 CREATE POLICY tenant ON parley.turns USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.uploads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
@@ -791,14 +1098,26 @@ ALTER TABLE parley.threads ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.tickets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.tool_calls ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.turns ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.uploads ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA parley TO parley_app;
 GRANT USAGE ON SCHEMA parley TO parley_sweeper;
+GRANT USAGE ON SCHEMA parley TO parley_auditor;
 
 GRANT USAGE ON SCHEMA reports TO parley_reader;
+
+REVOKE ALL ON FUNCTION parley.approvals_due(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.approvals_due(most integer) TO parley_app;
+
+REVOKE ALL ON FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) TO parley_app;
+
+REVOKE ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) TO parley_app;
 
 REVOKE ALL ON FUNCTION parley.forget_answers() FROM PUBLIC;
 
@@ -811,10 +1130,23 @@ REVOKE ALL ON FUNCTION parley.protect(target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) TO parley_app;
 
+REVOKE ALL ON FUNCTION parley.take_notices(seconds double precision, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.take_notices(seconds double precision, most integer) TO parley_app;
+
 REVOKE ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.take_over_runs(worker text, lease_seconds double precision, most integer) TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.answers TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.approval_votes TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.approvals TO parley_app;
+GRANT SELECT ON TABLE parley.approvals TO parley_sweeper;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE parley.audit_heads TO parley_auditor;
+
+GRANT SELECT ON TABLE parley.audit_log TO parley_app;
+GRANT SELECT,INSERT ON TABLE parley.audit_log TO parley_auditor;
 
 GRANT USAGE ON SEQUENCE parley.chunk_ids TO parley_app;
 
@@ -846,16 +1178,27 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.messages TO parley_app;
 
 GRANT SELECT ON TABLE parley.migrations TO parley_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.notices TO parley_app;
+GRANT SELECT ON TABLE parley.notices TO parley_sweeper;
+
+GRANT UPDATE(attempts) ON TABLE parley.notices TO parley_sweeper;
+
+GRANT UPDATE(next_at) ON TABLE parley.notices TO parley_sweeper;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.order_lines TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.orders TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.refunds TO parley_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.request_keys TO parley_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.run_events TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.runs TO parley_app;
 GRANT SELECT ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(status) ON TABLE parley.runs TO parley_sweeper;
 
 GRANT UPDATE(attempt) ON TABLE parley.runs TO parley_sweeper;
 
@@ -870,6 +1213,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.shop_actions TO parley_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.threads TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.tickets TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.tool_calls TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.turns TO parley_app;
 

@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 from pydantic import ValidationError
 
 from core.breaker import Breaker
 from core.errors import ParleyError, RemoteUnreachable
 from core.text import scrub
+from safety.credentials import redact
 from tools.tool import Arguments, Caller, Output, Tool, TryDifferently
 
 MOST_ARGUMENTS = 64_000  # characters of JSON
@@ -80,12 +83,20 @@ class Registry:
         return parsed
 
     async def call(
-        self, name: str, arguments: str | Arguments, caller: Caller, *, key: str
+        self,
+        name: str,
+        arguments: str | Arguments,
+        caller: Caller,
+        *,
+        key: str,
+        conn: AsyncConnection[TupleRow] | None = None,
     ) -> Outcome:
         """Run a tool once; never raises for what the tool does.
 
         arguments: an object, or the JSON of one, as models write it.
         key: the idempotency key, the same whenever the same call is made again.
+        conn: a transaction in which a tool with `within` works; what does not succeed leaves no
+        trace there.
         """
         found = self.checked(name, arguments, caller)
         if isinstance(found, Outcome):
@@ -93,7 +104,7 @@ class Registry:
         tool, breaker = self._tools[name], self._breakers[name]
         if not breaker.allows():
             return Outcome("resting", f"{name} fails at the moment; do without it.", "tool_resting")
-        outcome = await _run(tool, found, caller, key)
+        outcome = await _run(tool, found, caller, key, conn)
         breaker.note(failed=outcome.status == "failed")
         return outcome
 
@@ -122,13 +133,20 @@ def parse(arguments: str | Arguments) -> dict[str, Any] | str:
     return found
 
 
-async def _run(tool: Tool, arguments: Arguments, caller: Caller, key: str) -> Outcome:
-    seconds, effect = tool.declaration.timeout_seconds, tool.declaration.effect != "none"
+async def _run(
+    tool: Tool,
+    arguments: Arguments,
+    caller: Caller,
+    key: str,
+    conn: AsyncConnection[TupleRow] | None,
+) -> Outcome:
+    seconds = tool.declaration.timeout_seconds
+    effect = tool.declaration.effect != "none" and conn is None  # a transaction is undone
     try:
         async with asyncio.timeout(seconds):
-            output = await tool.run(arguments, caller, key)
+            output = await _output(tool, arguments, caller, key, conn)
     except TryDifferently as error:
-        text = capped(scrub(str(error)), tool.most_characters)
+        text = capped(redact(scrub(str(error))), tool.most_characters)
         return Outcome("refused", text, "tool_refused", error.sources)
     except ValidationError as error:
         first = error.errors()[0]
@@ -139,7 +157,7 @@ async def _run(tool: Tool, arguments: Arguments, caller: Caller, key: str) -> Ou
         return Outcome("failed", text, "tool_timeout", may_have_run=effect)
     except ParleyError as error:
         sent = not isinstance(error, RemoteUnreachable)
-        return Outcome("failed", error.message, error.code, may_have_run=effect and sent)
+        return Outcome("failed", redact(error.message), error.code, may_have_run=effect and sent)
     except Exception as error:
         log.exception("a tool failed", extra={"tool": tool.name})
         text = f"{tool.name} failed ({type(error).__name__})."  # its text may hold secrets
@@ -147,8 +165,21 @@ async def _run(tool: Tool, arguments: Arguments, caller: Caller, key: str) -> Ou
     return _succeeded(tool, output)
 
 
+async def _output(
+    tool: Tool,
+    arguments: Arguments,
+    caller: Caller,
+    key: str,
+    conn: AsyncConnection[TupleRow] | None,
+) -> Output:
+    if conn is None or tool.within is None:
+        return await tool.run(arguments, caller, key)
+    async with conn.transaction():
+        return await tool.within(conn, arguments, caller, key)
+
+
 def _succeeded(tool: Tool, output: Output) -> Outcome:
-    text = capped(scrub(output.text), tool.most_characters)
+    text = capped(redact(scrub(output.text)), tool.most_characters)
     return Outcome("ok", text, sources=output.sources)
 
 
