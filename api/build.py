@@ -8,6 +8,7 @@ takes about three times as long, nearly all of it imports.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from safety.guard import Guard
 from tgi.chat_model import TgiChatModel
 from tgi.chat_model import connect as chat_model
 from tgi.spawn import embedded_server
+from tools.configured import configured
+from tools.policy import Policy
 
 T = TypeVar("T")
 
@@ -79,8 +82,10 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
             lambda: (Prompts.load(), Replies.load(), Alike.load())
         )
         metrics = Metrics()
+        policy = await asyncio.to_thread(Policy.load, settings.tools.policy_file)
         async with (
             searching(settings.knowledge, embedder, metrics) as search,
+            configured(settings, database, os.environ, search=search) as tools,
             chat_model(settings.model, url=model_url) as model,
             Runner(
                 turn.Services(
@@ -94,6 +99,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                     replies=replies,
                     alike=alike,
                     metrics=metrics,
+                    tools=tools,
+                    policy=policy,
                 ),
                 limits(settings),
                 pace(settings),
@@ -229,6 +236,7 @@ def limits(settings: Settings) -> turn.Limits:
         cache_similarity=settings.cache.similarity,
         configuration=f"{VERSION} {settings.knowledge.model_dump_json()}",
         unsupported=settings.run.unsupported,
+        offer_always=settings.tools.offer == "always",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 EventType = Literal[
     "run.started",  # {run_id, thread_id, attempt}
-    # {run_id, attempt, after}: after "crash", drop the partial answer of the attempt before
+    # {run_id, attempt, answer}: of what was said, only `answer` stands; the rest is said anew
     "run.resumed",
     "node.started",  # {node}
     "node.finished",  # {node, ms}
@@ -26,7 +26,6 @@ EventType = Literal[
     "approval.decided",  # {approval_id, call_id, status, decided_by, reason}
     "tool.started",  # {call_id, tool}
     "tool.finished",  # {call_id, tool, status, code, text}
-    "run.queued",  # {run_id}: it begins when the run before it in its thread has ended
     "run.waiting",  # {run_id, approval_id}: a person decides how it goes on
     # {message_id, role, content, citations, abstained, finish_reason, cached}
     "message.finished",

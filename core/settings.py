@@ -161,6 +161,12 @@ class ToolSettings(BaseSettings):
     mcp_file: Path | None = Field(
         None, description="File of MCP servers whose tools are offered. Empty: none."
     )
+    policy_file: Path | None = Field(
+        None, description="What may run, what a person decides. Empty: the one that comes along."
+    )
+    offer: Literal["tasks", "always"] = Field(
+        "tasks", description="tasks: for messages that sound like one. always: for questions too."
+    )
 
 
 class LangfuseSettings(BaseSettings):

@@ -147,8 +147,10 @@ class TurnState(TypedDict, total=False):
     cache: dict[str, Any]  # what became of the look into the answer cache: result, why
     passages: list[Passage]  # as numbered in the prompt: passages[0] is [1]
     retrieval: dict[str, Any]  # for the turn log: queries, rounds, scores, what was assembled
+    acting: bool  # it sounds like a task, and there are tools for it
     steps: list[Step]  # answers of the model that asked for tools, in order
     results: dict[str, CallResult]  # by call_id
+    cleared: str  # call_id of the call that may be made now
     taint: list[Taint]  # text by strangers that the model has seen; never shrinks
     private: bool  # the model has seen text that is the tenant's or the user's own
     stopped: str  # the limit that ended the calls: steps | calls | tokens | repeats

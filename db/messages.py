@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -30,6 +30,7 @@ class Message:
     citations: list[Citation]
     abstained: bool
     created_at: datetime
+    taint: dict[str, Any] | None = None  # what stood behind it: {"sources": […], "private": bool}
 
 
 async def list_after(
@@ -46,9 +47,10 @@ async def list_after(
 async def window(
     conn: AsyncConnection[TupleRow], thread_id: UUID, *, limit: int, before_seq: int | None = None
 ) -> list[Message]:
-    """Return the newest `limit` messages, oldest first.
+    """Return the newest `limit` messages, each question before its answer.
 
-    before_seq: only messages with a smaller sequence number count.
+    before_seq: of a question. What was asked later does not count; answers that were written
+    since do, because that question had to wait for them.
     """
     before = _NEWEST if before_seq is None else before_seq
     async with conn.cursor(row_factory=class_row(Message)) as cursor:

@@ -17,7 +17,8 @@ from core.errors import LeaseLost, RunActive, RunNotFound, ThreadNotFound
 from core.turn import TurnState
 from db.sql import load as load_sql
 
-Status = Literal["running", "succeeded", "failed", "cancelled"]
+Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 Conn = AsyncConnection[TupleRow]
 
 SQL = load_sql(__file__)
@@ -48,6 +49,13 @@ class Work:
     attempt: int
     lease_token: int
     cancel_requested: bool
+    resumes: int  # times that it went on after a decision
+    waited: bool  # it has never been worked on: it was queued behind another run
+
+    @property
+    def failures(self) -> int:
+        """How many attempts ended without an end of the run."""
+        return self.attempt - 1 - self.resumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,16 @@ async def start(
     state: TurnState,
     worker: str,
     lease_seconds: float,
+    queued: bool = False,
 ) -> int:
-    """Store the user's message and a running run; return the message's sequence number.
+    """Store the user's message and a run; return the message's sequence number.
 
-    Raises ThreadNotFound, and RunActive when the thread has a running run already.
+    queued: it begins when the thread has no other run; otherwise it is running, and RunActive is
+    raised when the thread has one that runs or is queued. Raises ThreadNotFound.
     """
     try:
         cursor = await conn.execute(
-            SQL["start"],
+            SQL["start_queued" if queued else "start"],
             {
                 "tenant_id": tenant_id,
                 "user_id": user_id,
@@ -96,6 +106,8 @@ async def start(
     row = await cursor.fetchone()
     if row is None:
         raise ThreadNotFound
+    if row[0] is None:
+        raise RunActive
     return int(row[0])
 
 
@@ -124,11 +136,20 @@ async def finish(
             "answer": state.get("answer", ""),
             "citations": Jsonb(state.get("citations", [])),
             "abstained": state.get("abstained", False),
+            "taint": Jsonb(taint) if (taint := inherited(state)) else None,
         },
     )
     row = await cursor.fetchone()
     if row is None or row[0] == 0:
         raise LeaseLost
+
+
+def inherited(state: TurnState) -> dict[str, Any] | None:
+    """Return what later turns inherit from tools that this one used; None when it used none."""
+    if not state.get("results"):
+        return None
+    sources = [one for one in state.get("taint", []) if one["kind"] == "tool"]
+    return {"sources": sources, "private": state.get("private", False)}
 
 
 async def get(conn: Conn, thread_id: UUID, run_id: UUID) -> Run:
@@ -154,9 +175,18 @@ async def load(conn: Conn, tenant_id: str, run_id: UUID) -> Work | None:
     row = await cursor.fetchone()
     if row is None:
         return None
-    thread_id, user_id, state, attempt, lease_token, cancel_requested = row
+    thread_id, user_id, state, attempt, lease_token, cancel_requested, resumes = row
     return Work(
-        tenant_id, run_id, thread_id, user_id, state, attempt, lease_token, cancel_requested
+        tenant_id=tenant_id,
+        run_id=run_id,
+        thread_id=thread_id,
+        user_id=user_id,
+        input=state,
+        attempt=attempt,
+        lease_token=lease_token,
+        cancel_requested=cancel_requested,
+        resumes=resumes,
+        waited=attempt == 1,
     )
 
 
@@ -165,6 +195,54 @@ async def request_cancel(conn: Conn, thread_id: UUID, run_id: UUID) -> bool:
     parameters: dict[str, Any] = {"thread_id": thread_id, "run_id": run_id}
     cursor = await conn.execute(SQL["request_cancel"], parameters)
     return await cursor.fetchone() is not None
+
+
+async def active(conn: Conn, thread_id: UUID) -> list[Run]:
+    """Return the runs of a thread that run, wait or are queued, oldest first."""
+    async with conn.cursor(row_factory=class_row(Run)) as cursor:
+        await cursor.execute(SQL["active"], {"thread_id": thread_id})
+        return await cursor.fetchall()
+
+
+async def pause(conn: Conn, run_id: UUID, lease_token: int, *, approval_id: UUID) -> Status:
+    """Let a run wait for a decision; return "queued" when it has been taken meanwhile.
+
+    Raises LeaseLost. Deciding locks the run as well, so one of the two sees the other.
+    """
+    parameters = {"run_id": run_id, "lease_token": lease_token, "approval_id": approval_id}
+    if await (await conn.execute(SQL["hold"], parameters)).fetchone() is None:
+        raise LeaseLost
+    row = await (await conn.execute(SQL["pause"], parameters)).fetchone()
+    assert row is not None
+    status: Status = row[0]
+    return status
+
+
+async def unsay(conn: Conn, thread_id: UUID, run_ids: Collection[UUID]) -> None:
+    """Remove the messages of runs that have ended; what they did stays in the ledger."""
+    await conn.execute(SQL["unsay"], {"thread_id": thread_id, "run_ids": list(run_ids)})
+
+
+async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int] | None:
+    """Cancel a run that nobody works on; return its user and the attempts it has had.
+
+    None when it is none: it runs, has ended, or does not exist.
+    """
+    parameters = {"thread_id": thread_id, "run_id": run_id}
+    row = await (await conn.execute(SQL["end_idle"], parameters)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
+
+
+async def claim_queued(
+    conn: Conn, worker: str, lease_seconds: float, *, most: int
+) -> list[tuple[str, UUID]]:
+    """Take at most `most` queued runs that may begin; return (tenant_id, run_id) of each."""
+    parameters = {"worker": worker, "lease_seconds": lease_seconds, "most": most}
+    try:
+        cursor = await conn.execute(SQL["claim_queued"], parameters)
+    except UniqueViolation:
+        return []  # a run of the same thread began at this moment
+    return [(tenant_id, run_id) for tenant_id, run_id in await cursor.fetchall()]
 
 
 async def release(conn: Conn, run_id: UUID, lease_token: int) -> None:

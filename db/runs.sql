@@ -1,21 +1,47 @@
 -- start --
--- Takes the thread's next sequence number, stores the user's message and the run, all or nothing.
-with thread as (
-    update threads set last_seq = last_seq + 1, updated_at = now()
+-- Takes the thread's next sequence number, stores the user's message and the run, all or nothing;
+-- nothing, and null, when runs of the thread are queued.
+with free as (
+    select not exists (
+        select from runs where thread_id = %(thread_id)s and status = 'queued') as free
+), thread as (
+    update threads set last_seq = last_seq + free::int,
+           updated_at = case when free then now() else updated_at end
+      from free
      where thread_id = %(thread_id)s and user_id = %(user_id)s
-    returning last_seq
+    returning case when free then last_seq end as last_seq
 ), run as (
     insert into runs (tenant_id, run_id, thread_id, user_id, status, input, lease_owner, lease_expires_at)
     select %(tenant_id)s, %(run_id)s, %(thread_id)s, %(user_id)s, 'running',
            %(input)s::jsonb || jsonb_build_object('user_seq', last_seq),
            %(worker)s, now() + make_interval(secs => %(lease_seconds)s)
+      from thread where last_seq is not null
+    returning run_id
+), message as (
+    insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content)
+    select %(tenant_id)s, %(thread_id)s, thread.last_seq, %(message_id)s, run.run_id, 'user', %(text)s
+      from thread, run
+)
+select last_seq from thread
+
+-- start_queued --
+-- The same for a run that waits for its turn; whoever works on the thread's runs is told.
+with thread as (
+    update threads set last_seq = last_seq + 1, updated_at = now()
+     where thread_id = %(thread_id)s and user_id = %(user_id)s
+    returning last_seq
+), run as (
+    insert into runs (tenant_id, run_id, thread_id, user_id, status, attempt, input, lease_owner, lease_expires_at)
+    select %(tenant_id)s, %(run_id)s, %(thread_id)s, %(user_id)s, 'queued', 0,
+           %(input)s::jsonb || jsonb_build_object('user_seq', last_seq), '', now()
       from thread
     returning run_id
+), message as (
+    insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content)
+    select %(tenant_id)s, %(thread_id)s, thread.last_seq, %(message_id)s, run.run_id, 'user', %(text)s
+      from thread, run
 )
-insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content)
-select %(tenant_id)s, %(thread_id)s, thread.last_seq, %(message_id)s, run.run_id, 'user', %(text)s
-  from thread, run
-returning seq
+select last_seq, pg_notify('run_queued', %(run_id)s::text) from thread
 
 -- finish --
 -- Ends a run that still holds its lease and stores the answer, if there is one.
@@ -31,9 +57,9 @@ with run as (
       from run where t.thread_id = run.thread_id
     returning t.thread_id, t.last_seq
 ), message as (
-    insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content, citations, abstained)
+    insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content, citations, abstained, taint)
     select %(tenant_id)s, thread_id, last_seq, %(message_id)s, %(run_id)s, 'assistant',
-           %(answer)s, %(citations)s, %(abstained)s
+           %(answer)s, %(citations)s, %(abstained)s, %(taint)s
       from thread where %(message_id)s::uuid is not null
     returning 1
 )
@@ -52,8 +78,45 @@ select run_id, thread_id, status, error, attempt, created_at, finished_at
 
 -- load --
 -- What a process needs to take a run over.
-select thread_id, user_id, input, attempt, lease_token, cancel_requested
+select thread_id, user_id, input, attempt, lease_token, cancel_requested, resumes
   from runs where run_id = %(run_id)s and status = 'running'
+
+-- active --
+-- The runs of a thread that have not ended, oldest first.
+select run_id, thread_id, status, error, attempt, created_at, finished_at
+  from runs where thread_id = %(thread_id)s and status in ('queued', 'running', 'waiting')
+ order by created_at, run_id
+
+-- hold --
+-- Keeps a run of ours as it is: pausing and deciding wait for each other here.
+select from runs
+ where run_id = %(run_id)s and lease_token = %(lease_token)s and status = 'running' for no key update
+
+-- pause --
+-- Lets a run wait for a decision, unless it has been taken.
+update runs r
+   set status = case when pending then 'waiting' else 'queued' end,
+       resumes = resumes + (not pending)::int
+  from (select exists (select from approvals where approval_id = %(approval_id)s
+                          and status = 'pending') as pending)
+ where run_id = %(run_id)s
+returning status, case when not pending then pg_notify('run_queued', run_id::text) end
+
+-- unsay --
+-- Removes the messages of runs that have ended. What they did stays in the ledger.
+delete from messages m using runs r
+ where m.thread_id = %(thread_id)s and m.run_id = any(%(run_ids)s) and r.run_id = m.run_id
+   and r.status in ('succeeded', 'failed', 'cancelled')
+
+-- end_idle --
+-- Ends a run that nobody works on; its last event comes after all that it may have.
+update runs set status = 'cancelled', cancel_requested = true, finished_at = now()
+ where thread_id = %(thread_id)s and run_id = %(run_id)s and status in ('queued', 'waiting')
+returning user_id, attempt
+
+-- claim_queued --
+-- Takes queued runs that may begin, across tenants.
+select tenant_id, run_id from claim_queued_runs(%(worker)s, %(lease_seconds)s, %(most)s)
 
 -- request_cancel --
 -- Asks the process that works on a run to stop, and wakes it.

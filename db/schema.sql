@@ -58,6 +58,16 @@ CREATE FUNCTION parley.audit_entry(tenant_id text, seq bigint, at timestamp with
                              kind, actor, subject, details)::text
 $$;
 
+CREATE FUNCTION parley.audit_head() RETURNS TABLE(seq bigint, hash bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    select h.seq, h.hash from audit_heads h
+     where h.tenant_id = nullif(current_setting('parley.tenant', true), '')
+$$;
+
+ALTER FUNCTION parley.audit_head() OWNER TO parley_auditor;
+
 CREATE FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) RETURNS TABLE(tenant_id text, run_id uuid)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'parley', 'pg_temp'
@@ -269,6 +279,7 @@ CREATE TABLE parley.approvals (
     requested_by text NOT NULL,
     quorum integer NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
+    taint jsonb DEFAULT '[]'::jsonb NOT NULL,
     evidence jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
@@ -1115,6 +1126,9 @@ GRANT ALL ON FUNCTION parley.approvals_due(most integer) TO parley_app;
 
 REVOKE ALL ON FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.audit(kind text, actor text, subject text, details jsonb) TO parley_app;
+
+REVOKE ALL ON FUNCTION parley.audit_head() FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.audit_head() TO parley_app;
 
 REVOKE ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) TO parley_app;

@@ -16,7 +16,7 @@ from core.turn import ModelRecord, Usage
 from db.sql import load
 
 SQL = load(__file__)
-_JSON = ("prompt", "passages", "retrieval", "support", "model", "usage", "stages")
+_JSON = ("prompt", "passages", "retrieval", "support", "model", "usage", "stages", "actions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,10 @@ class TurnLog:
     stages: dict[str, float]  # node -> milliseconds
     first_token_ms: float | None
     total_ms: float
-    outcome: str  # answered | abstained | refused | failed | cancelled
+    outcome: str  # answered | abstained | refused | failed | cancelled | waiting
     retrieval: dict[str, Any] = field(default_factory=dict)  # queries, rounds, assembly
     support: list[dict[str, Any]] = field(default_factory=list)  # each sentence that was checked
+    actions: list[dict[str, Any]] = field(default_factory=list)  # calls of tools, in order
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 

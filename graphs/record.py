@@ -16,8 +16,9 @@ from db.turns import TurnLog
 class Outcome:
     """How an attempt ended."""
 
-    status: Literal["succeeded", "failed", "cancelled"]
+    status: Literal["succeeded", "failed", "cancelled", "waiting"]
     error: dict[str, str] | None = None
+    approval_id: UUID | None = None  # what a waiting run waits for
 
 
 def failed(code: str, message: str) -> Outcome:
@@ -29,6 +30,9 @@ def farewell(
     state: TurnState, outcome: Outcome, run_id: UUID, message_id: UUID | None
 ) -> list[tuple[EventType, dict[str, Any]]]:
     """Return the events that end a run's log."""
+    if outcome.status == "waiting":
+        waits = {"run_id": str(run_id), "approval_id": str(outcome.approval_id)}
+        return [("run.waiting", waits)]
     if outcome.status == "cancelled":
         return [("run.cancelled", {"run_id": str(run_id)})]
     if outcome.status == "failed":
@@ -79,7 +83,24 @@ def turn_log(
         outcome=verdict(state, outcome),
         retrieval=found_by(state),
         support=state.get("support", []),
+        actions=actions(state),
     )
+
+
+def actions(state: TurnState) -> list[dict[str, Any]]:
+    """Return each call of a tool, as the model wrote it, with what came of it so far."""
+    results = state.get("results", {})
+    return [
+        {
+            "step": number,
+            "call_id": call["call_id"],
+            "tool": call["tool"],
+            "arguments": call["arguments"],
+            "result": results.get(call["call_id"]),
+        }
+        for number, step in enumerate(state.get("steps", []), start=1)
+        for call in step["calls"]
+    ]
 
 
 def verdict(state: TurnState, outcome: Outcome) -> str:

@@ -14,22 +14,30 @@ import os
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from core.errors import OperatorError, RunEnded, RunNotFound, ThreadNotFound
+from core.cancel import heed_cancellation
+from core.errors import OperatorError, RunActive, RunEnded, RunNotFound, ThreadNotFound
 from core.events import Event
 from core.telemetry import Tracer
 from core.turn import HistoryMessage, TurnState
-from db import events, runs, threads
+from db import checkpoints, events, runs, threads
 from db.listen import Listener
+from graphs.journal import ATTEMPT_BASE
 from graphs.turn import Lease, Turn, TurnFactory
 from nodes.context import Limits, Services
+from tools import approvals
+from tools.executor import close_run
+from tools.ledger import Conn
+from tools.reviews import Reviews
+from tools.tool import Caller
 
 log = logging.getLogger(__name__)
 
+CLAIM_AT_ONCE = 16  # queued runs
 TAKE_OVER_AT_ONCE = 8  # runs taken over per sweep, so that a new process is not flooded
 WAKE_SECONDS = 2.0  # a lost notification delays a tailer of another process by this much
 
@@ -52,6 +60,15 @@ class StartedRun:
     run_id: str
     thread_id: str
     message_id: str  # of the user's message
+    queued: bool = False  # it begins when the run before it in its thread has ended
+
+
+# What to do with a message that comes while its thread is busy, in LangGraph's words.
+# enqueue: it waits. reject: it is refused. interrupt: what runs is cancelled and stays as far as it
+# came. rollback: what runs is cancelled and its messages are taken back.
+Multitask = Literal["enqueue", "reject", "interrupt", "rollback"]
+MOST_QUEUED = 20  # runs of a thread
+STOP_SECONDS = 5.0  # for a run to end that was cancelled for another's sake
 
 
 class Runner:
@@ -66,12 +83,14 @@ class Runner:
         self._live: dict[UUID, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._queue = asyncio.Event()  # there may be a run to begin
+        self._reviews = Reviews(services.database, services.tools, services.policy)
         self._closing = False
 
     async def __aenter__(self) -> Self:
         """Begin to renew, flush, sweep and listen."""
         self._listener = await Listener(self._database.url).__aenter__()
-        for loop in (self._heartbeats, self._flushes, self._wakeups):
+        for loop in (self._heartbeats, self._flushes, self._wakeups, self._claims):
             self._spawn(loop())
         return self
 
@@ -96,11 +115,12 @@ class Runner:
         instructions: str = "",
         given_history: Sequence[HistoryMessage] = (),
         parameters: dict[str, Any] | None = None,
+        multitask: Multitask = "enqueue",
     ) -> StartedRun:
-        """Store the user's message and begin a run on it.
+        """Store the user's message and begin a run on it, or queue it behind another.
 
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
-        Raises ThreadNotFound, RunActive, DatabaseUnavailable.
+        Raises ThreadNotFound, RunActive (rejected, or too many queued), DatabaseUnavailable.
         """
         state = TurnState(
             text=text,
@@ -108,11 +128,32 @@ class Runner:
             given_history=list(given_history),
             parameters=parameters or {},
         )
-        run_id, message_id = uuid7(), uuid7()
         thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
+        if thread_id is not None and multitask in ("interrupt", "rollback"):
+            await self._make_way(tenant_id, user_id, thread, taken_back=multitask == "rollback")
+        try:
+            return await self._store(tenant_id, user_id, thread, state, new=thread_id is None)
+        except RunActive:
+            if multitask == "reject":
+                raise
+            return await self._store(tenant_id, user_id, thread, state, queued=True)
+
+    async def _store(
+        self,
+        tenant_id: str,
+        user_id: str,
+        thread: UUID,
+        state: TurnState,
+        *,
+        new: bool = False,
+        queued: bool = False,
+    ) -> StartedRun:
+        run_id, message_id = uuid7(), uuid7()
         async with self._database.transaction(tenant_id) as conn:
-            if thread_id is None:
+            if new:
                 await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
+            if queued and len(await runs.active(conn, thread)) > MOST_QUEUED:
+                raise RunActive(f"This thread has {MOST_QUEUED} messages waiting already.")
             state["user_seq"] = await runs.start(
                 conn,
                 tenant_id=tenant_id,
@@ -120,14 +161,36 @@ class Runner:
                 thread_id=thread,
                 run_id=run_id,
                 message_id=message_id,
-                text=text,
+                text=state["text"],
                 state=state,
                 worker=self._worker,
                 lease_seconds=self._pace.lease_seconds,
+                queued=queued,
             )
-        lease = Lease(tenant_id, user_id, thread, run_id, token=1, attempt=1)
-        self._begin(self._turns.new(lease, state))
-        return StartedRun(str(run_id), str(thread), str(message_id))
+        if not queued:
+            lease = Lease(tenant_id, user_id, thread, run_id, token=1, attempt=1)
+            self._begin(self._turns.new(lease, state))
+        return StartedRun(str(run_id), str(thread), str(message_id), queued)
+
+    async def _make_way(
+        self, tenant_id: str, user_id: str, thread: UUID, *, taken_back: bool
+    ) -> None:
+        """Cancel what the thread is busy with, and wait for its end."""
+        async with self._database.transaction(tenant_id) as conn:
+            if (await threads.get(conn, thread)).user_id != user_id:
+                raise ThreadNotFound
+            busy = await runs.active(conn, thread)
+        for run in reversed(busy):
+            # It may end by itself in the meantime, or belong to a process that died.
+            with contextlib.suppress(RunEnded, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    of, which = str(thread), str(run.run_id)
+                    await self.cancel(tenant_id=tenant_id, thread_id=of, run_id=which)
+                    async for _ in self.tail(tenant_id=tenant_id, thread_id=of, run_id=which):
+                        pass
+        if taken_back and busy:
+            async with self._database.transaction(tenant_id) as conn:
+                await runs.unsay(conn, thread, [run.run_id for run in busy])
 
     async def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0
@@ -138,32 +201,38 @@ class Runner:
         """
         run = parse_id(run_id, RunNotFound)
         thread = parse_id(thread_id, RunNotFound)
-        if (turn := self._live.get(run)) is not None and turn.is_of(tenant_id, thread):
-            if after < turn.journal.base:
-                async with self._database.transaction(tenant_id) as conn:
-                    earlier = await events.read(conn, run, after=after)
-                for event in earlier:
-                    if event.seq <= turn.journal.base:
-                        yield event
-                        after = event.seq
-            async for event in turn.journal.follow(after):
-                yield event
-                after = event.seq
-                if event.is_terminal:
-                    return
         with self._woken(run) as wake:
             ended = False
             while not ended:
+                if (turn := self._live.get(run)) is not None and turn.is_of(tenant_id, thread):
+                    async for event in self._of_live(turn, tenant_id, after):
+                        yield event
+                        after = event.seq
+                        if event.is_terminal:
+                            return
                 wake.clear()
                 async with self._database.transaction(tenant_id) as conn:
-                    ended = (await runs.get(conn, thread, run)).status != "running"
+                    ended = (await runs.get(conn, thread, run)).status in runs.ENDED
                     waiting = await events.read(conn, run, after=after)
                 for event in waiting:
                     yield event
                     after = event.seq
-                if not ended:
+                if not ended and run not in self._live:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(wake.wait(), WAKE_SECONDS)
+                    heed_cancellation()
+
+    async def _of_live(self, turn: Turn, tenant_id: str, after: int) -> AsyncIterator[Event]:
+        """Yield the events of a run that this process works on, until it stops doing so."""
+        if after < turn.journal.base:
+            async with self._database.transaction(tenant_id) as conn:
+                earlier = await events.read(conn, turn.lease.run_id, after=after)
+            for event in earlier:
+                if event.seq <= turn.journal.base:
+                    yield event
+                    after = event.seq
+        async for event in turn.journal.follow(after):
+            yield event
 
     async def cancel(self, *, tenant_id: str, thread_id: str, run_id: str) -> None:
         """Ask a run to stop, wherever it runs; raises RunNotFound or RunEnded."""
@@ -171,10 +240,28 @@ class Runner:
         thread = parse_id(thread_id, RunNotFound)
         async with self._database.transaction(tenant_id) as conn:
             if not await runs.request_cancel(conn, thread, run):
-                await runs.get(conn, thread, run)
-                raise RunEnded
+                await self._end_idle(conn, tenant_id, thread, run)
         if (turn := self._live.get(run)) is not None:
             turn.cancel()
+
+    async def _end_idle(self, conn: Conn, tenant_id: str, thread: UUID, run: UUID) -> None:
+        """Cancel a run that waits or is queued; raises RunNotFound or RunEnded."""
+        idle = await runs.end_idle(conn, thread, run)
+        if idle is None:
+            await runs.get(conn, thread, run)
+            raise RunEnded
+        user_id, attempt = idle
+        await close_run(conn, run, self.services.policy, Caller(tenant_id, user_id))
+        cancelled = Event(attempt * ATTEMPT_BASE + 1, "run.cancelled", {"run_id": str(run)})
+        await events.append(
+            conn,
+            tenant_id=tenant_id,
+            run_id=run,
+            lease_token=0,
+            events=[cancelled],
+            ended=True,
+        )
+        await checkpoints.prune(conn, str(run))
 
     async def drain(self, seconds: float) -> None:
         """Let the live runs end by themselves, for at most `seconds`."""
@@ -197,6 +284,9 @@ class Runner:
             await turn.run()
         finally:
             del self._live[turn.lease.run_id]
+            for wake in self._waiting.get(turn.lease.run_id, ()):
+                wake.set()
+            self._queue.set()  # the thread is free for the next one
 
     async def _heartbeats(self) -> None:
         while True:
@@ -204,6 +294,8 @@ class Runner:
                 await self._renew()
                 if not self._closing:
                     await self._sweep()
+                    await self._expire()
+                    self._queue.set()
             except OperatorError as error:
                 log.warning("leases could not be renewed: %s", error.code)
             await asyncio.sleep(self._pace.heartbeat_seconds)
@@ -228,11 +320,47 @@ class Runner:
                 conn, self._worker, self._pace.lease_seconds, most=TAKE_OVER_AT_ONCE
             )
         for tenant_id, run_id in taken:
-            async with self._database.transaction(tenant_id) as conn:
-                work = await runs.load(conn, tenant_id, run_id)
-            if work is not None and run_id not in self._live:
-                log.info("run %s taken over, attempt %d", run_id, work.attempt)
-                self._begin(self._turns.resumed(work))
+            log.info("run %s taken over", run_id)
+            await self._go_on(tenant_id, run_id)
+
+    async def _expire(self) -> None:
+        """Let approvals end that nobody decided in time, and escalate those that wait."""
+        async with self._database.connection() as conn:
+            due = await approvals.due(conn)
+        for tenant_id, approval_id in due:
+            await self._reviews.expire(tenant_id, approval_id)
+
+    async def _claims(self) -> None:
+        """Begin queued runs as soon as their thread is free."""
+        while True:
+            await self._queue.wait()
+            self._queue.clear()
+            if self._closing:
+                return
+            try:
+                while await self._claim():
+                    pass
+            except OperatorError as error:
+                log.warning("queued runs could not be claimed: %s", error.code)
+
+    async def _claim(self) -> bool:
+        """Take queued runs that may begin; False when there are no more."""
+        async with self._database.connection() as conn:
+            taken = await runs.claim_queued(
+                conn, self._worker, self._pace.lease_seconds, most=CLAIM_AT_ONCE
+            )
+        for tenant_id, run_id in taken:
+            await self._go_on(tenant_id, run_id)
+        return len(taken) == CLAIM_AT_ONCE
+
+    async def _go_on(self, tenant_id: str, run_id: UUID) -> None:
+        """Work on a run that this process has just got."""
+        async with self._database.transaction(tenant_id) as conn:
+            work = await runs.load(conn, tenant_id, run_id)
+        if work is not None and run_id not in self._live:
+            self._begin(self._turns.resumed(work))
+            for wake in self._waiting.get(run_id, ()):
+                wake.set()
 
     async def _flushes(self) -> None:
         while True:
@@ -243,7 +371,11 @@ class Runner:
                     log.error("a run could not be flushed", exc_info=result)
 
     async def _wakeups(self) -> None:
-        async for channel, payload in self._listener.listen("run_events", "run_control"):
+        channels = ("run_events", "run_control", "run_queued")
+        async for channel, payload in self._listener.listen(*channels):
+            if channel == "run_queued":
+                self._queue.set()
+                continue
             run_id = UUID(payload)
             if channel == "run_control":
                 if (turn := self._live.get(run_id)) is not None:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 from uuid_utils.compat import uuid7
 
 from core.errors import LeaseLost, OperatorError, ParleyError, RunAbandoned
@@ -21,9 +23,14 @@ from graphs.journal import Journal
 from graphs.record import Outcome, failed, farewell, turn_log
 from nodes.context import Context, Limits, Services
 from nodes.stages import Stages
+from tools.executor import close_run
+from tools.ledger import Held
+from tools.tool import Caller
 
 log = logging.getLogger(__name__)
 
+INTERRUPTS = "__interrupt__"  # under this key LangGraph says that a graph waits
+MOST_NODES = 1000  # of a turn; its own limits of steps and calls end it long before
 FINISH_TRIES = 5
 FINISH_PAUSE_SECONDS = 0.5  # doubled at each try; together less than a usual Postgres restart
 
@@ -40,6 +47,7 @@ class Lease:
     run_id: UUID
     token: int
     attempt: int
+    failures: int = 0  # attempts before this one that ended in the middle
 
 
 class TurnFactory:
@@ -73,6 +81,7 @@ class TurnFactory:
             work.run_id,
             token=work.lease_token,
             attempt=work.attempt,
+            failures=work.failures,
         )
         turn = Turn(self, lease, work.input)
         if work.cancel_requested:
@@ -126,12 +135,9 @@ class Turn:
         return not self._settled and bool(self.journal.unstored() or self._saver.pending)
 
     async def run(self) -> None:
-        """Work until the run has ended or is not ours any more; never raises."""
-        ids = {"run_id": str(self.lease.run_id), "thread_id": str(self.lease.thread_id)}
+        """Work until the run has ended, waits, or is not ours any more; never raises."""
         if self.lease.attempt == 1:
-            self.journal.emit("run.started", {**ids, "attempt": 1})
-        else:
-            self.journal.emit("run.resumed", {**ids, "attempt": self.lease.attempt})
+            self.journal.emit("run.started", {**self._ids(), "attempt": 1})
         outcome = await self._attempt()
         self._settled = True
         ended = outcome is not None and await self._end(outcome)
@@ -144,29 +150,33 @@ class Turn:
         )
 
     async def flush(self) -> None:
-        """Store the events and checkpoints that wait, in one transaction."""
+        """Store what waits; an outage of the database only delays it."""
+        try:
+            await self.store()
+        except LeaseLost:
+            self.lose()
+        except OperatorError as error:
+            log.warning("run %s could not be flushed: %s", self.lease.run_id, error.code)
+
+    async def store(self) -> None:
+        """Store the events and checkpoints that wait, in one transaction.
+
+        Raises LeaseLost, DatabaseUnavailable.
+        """
         async with self._flushing:
             waiting = self.journal.unstored()
             if not waiting:
                 return
-            try:
-                async with self._factory.services.database.transaction(
-                    self.lease.tenant_id
-                ) as conn:
-                    await events.append(
-                        conn,
-                        tenant_id=self.lease.tenant_id,
-                        run_id=self.lease.run_id,
-                        lease_token=self.lease.token,
-                        events=waiting,
-                    )
-                    await self._saver.flush(conn)
-            except LeaseLost:
-                self.lose()
-            except OperatorError as error:
-                log.warning("run %s could not be flushed: %s", self.lease.run_id, error.code)
-            else:
-                self.journal.mark_stored(len(waiting))
+            async with self._factory.services.database.transaction(self.lease.tenant_id) as conn:
+                await events.append(
+                    conn,
+                    tenant_id=self.lease.tenant_id,
+                    run_id=self.lease.run_id,
+                    lease_token=self.lease.token,
+                    events=waiting,
+                )
+                await self._saver.flush(conn)
+            self.journal.mark_stored(len(waiting))
 
     def _interrupt(self, stop: Stop) -> None:
         if self.stop is None and not self._settled:
@@ -179,10 +189,10 @@ class Turn:
         try:
             if self.stop == "cancelled":
                 return Outcome("cancelled")
-            if self.lease.attempt > self._factory.max_attempts:
+            if self.lease.failures >= self._factory.max_attempts:
                 raise RunAbandoned
             async with asyncio.timeout(self._factory.max_seconds):
-                await self._graph()
+                return await self._graph()
         except asyncio.CancelledError:
             if self.stop is None:
                 raise
@@ -197,11 +207,14 @@ class Turn:
             # The edge of the run: whatever it is must end the run, and its text must not leave.
             log.exception("run %s failed unexpectedly", self.lease.run_id)
             return failed("internal_error", "Something went wrong inside; the log has the details.")
-        return Outcome("succeeded")
 
-    async def _graph(self) -> None:
+    async def _graph(self) -> Outcome:
+        """Run the graph from where it is; it ends, or waits for a decision."""
         graph = self._factory.graph.copy({"checkpointer": self._saver})
-        config: RunnableConfig = {"configurable": {"thread_id": str(self.lease.run_id)}}
+        config: RunnableConfig = {
+            "configurable": {"thread_id": str(self.lease.run_id)},
+            "recursion_limit": MOST_NODES,
+        }
         given: Any = self._input
         if self.lease.attempt > 1:
             at = await self._saver.aget_tuple(config)
@@ -210,7 +223,17 @@ class Turn:
                 values = at.checkpoint["channel_values"]
                 known = {key: values[key] for key in TurnState.__annotations__ if key in values}
                 self._stages.state.update(TurnState(**known))  # type: ignore[typeddict-item]
-        await graph.ainvoke(given, config, context=self._context(), durability="sync")
+            said = self._stages.state.get("answer", "") if at is not None else ""
+            resumed = {**self._ids(), "attempt": self.lease.attempt, "answer": said}
+            self.journal.emit("run.resumed", resumed)
+        # Resumed without a value: what was decided stands in its row, and nowhere else.
+        result = await graph.ainvoke(given, config, context=self._context(), durability="sync")
+        if asked := result.get(INTERRUPTS):
+            return Outcome("waiting", approval_id=UUID(asked[0].value["approval_id"]))
+        return Outcome("succeeded")
+
+    def _ids(self) -> dict[str, str]:
+        return {"run_id": str(self.lease.run_id), "thread_id": str(self.lease.thread_id)}
 
     def _context(self) -> Context:
         return Context(
@@ -222,6 +245,8 @@ class Turn:
             limits=self._factory.limits,
             stages=self._stages,
             emit=self.journal.emit,
+            held=Held(self.lease.run_id, self.lease.token),
+            flush=self.store,
         )
 
     async def _end(self, outcome: Outcome) -> bool:
@@ -251,6 +276,9 @@ class Turn:
     ) -> None:
         lease, state = self.lease, self._stages.state
         async with self._factory.services.database.transaction(lease.tenant_id) as conn:
+            if outcome.approval_id is not None:
+                await self._store_pause(conn, outcome, outcome.approval_id, waiting)
+                return
             await runs.finish(
                 conn,
                 tenant_id=lease.tenant_id,
@@ -269,17 +297,43 @@ class Turn:
                 events=waiting,
                 ended=True,
             )
-            log = turn_log(
-                state,
-                outcome,
-                run_id=lease.run_id,
-                thread_id=lease.thread_id,
-                stages=self._stages.milliseconds,
-                total_ms=(time.perf_counter() - self._began) * 1000,
-            )
-            await turns.save(conn, tenant_id=lease.tenant_id, log=log)
+            if state.get("steps") or lease.attempt > 1:
+                services = self._factory.services
+                caller = Caller(lease.tenant_id, lease.user_id)
+                await close_run(conn, lease.run_id, services.policy, caller)
+            await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
             if self._saver.stored:
                 await checkpoints.prune(conn, str(lease.run_id))
+
+    async def _store_pause(
+        self,
+        conn: AsyncConnection[TupleRow],
+        outcome: Outcome,
+        approval_id: UUID,
+        waiting: list[Any],
+    ) -> None:
+        """Store everything before the question becomes visible as what the run waits for."""
+        lease = self.lease
+        await events.append(
+            conn,
+            tenant_id=lease.tenant_id,
+            run_id=lease.run_id,
+            lease_token=lease.token,
+            events=waiting,
+        )
+        await self._saver.flush(conn)
+        await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
+        await runs.pause(conn, lease.run_id, lease.token, approval_id=approval_id)
+
+    def _log(self, outcome: Outcome) -> turns.TurnLog:
+        return turn_log(
+            self._stages.state,
+            outcome,
+            run_id=self.lease.run_id,
+            thread_id=self.lease.thread_id,
+            stages=self._stages.milliseconds,
+            total_ms=(time.perf_counter() - self._began) * 1000,
+        )
 
     async def _release(self) -> None:
         await self.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from core.turn import Intent, TurnState
+from nodes.calling import described
 from nodes.context import Context
 from nodes.cues import corrects
 from nodes.intents import Guess
@@ -27,6 +28,8 @@ async def classify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     intent = settle(guess, text, has_history=bool(history))
     context.emit("intent", {"intent": intent.value, "confidence": round(guess.probability, 4)})
     update = TurnState(intent=intent.value, intent_confidence=guess.probability, query=text)
+    if intent is Intent.ACTION and context.held is not None and described(context):
+        update["acting"] = True
     if not history or intent not in LEANING:
         return update
     found = await standalone(text, history, context, leaning=intent is Intent.FOLLOW_UP)

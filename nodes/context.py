@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from core.events import Emit
@@ -16,9 +17,13 @@ from nodes.intents import Intents
 from nodes.prompts import Prompts
 from nodes.replies import Replies
 from nodes.stages import Stages
-from nodes.support import Policy
+from nodes.support import Policy as Unsupported
 from safety.guard import Guard
 from tgi.chat_model import TgiChatModel
+from tools.ledger import Held
+from tools.policy import Policy
+from tools.registry import Registry
+from tools.tool import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Services:
     replies: Replies
     alike: Alike
     metrics: Metrics
+    tools: Registry
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,16 @@ class Limits:
     cache_seconds: float = 3600.0  # their life at most
     cache_similarity: float = 0.9  # cosine of two questions that may share an answer
     configuration: str = ""  # changes with every setting that may change an answer
-    unsupported: Policy = "drop"  # what happens to a sentence that its sources do not support
+    unsupported: Unsupported = "drop"  # what happens to a sentence that its sources do not support
+    offer_always: bool = False  # tools for every question, not only for what sounds like a task
+    steps: int = 20  # answers of the model that ask for tools
+    calls: int = 50  # of tools
+    repeats: int = 3  # of the same call with the same arguments
+    turn_tokens: int = 100_000  # of all answers of the model, their prompts included
+
+
+async def _nothing() -> None:
+    """Store nothing: there is no run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +85,16 @@ class Context:
     stages: Stages  # measures the nodes and remembers what they changed
     emit: Emit  # appends to the run's journal
     groups: tuple[str, ...] = ()  # that the user belongs to; none until there are accounts
+    roles: frozenset[str] = frozenset()
+    held: Held | None = None  # the lease of the run; without one no tool is offered
+    flush: Callable[[], Awaitable[None]] = _nothing  # stores events and checkpoints now
 
     @property
     def reader(self) -> Reader:
         """Return for whom documents are searched."""
         return Reader(self.user_id, self.groups)
+
+    @property
+    def caller(self) -> Caller:
+        """Return on whose behalf tools are called."""
+        return Caller(self.tenant_id, self.user_id, self.groups, self.roles)

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from core.turn import HistoryMessage, TurnState
+from core.turn import HistoryMessage, Taint, TurnState
 from db import messages
+from nodes.calling import distinct
 from nodes.context import Context
 
 
@@ -19,6 +20,7 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     """
     context = runtime.context
     earlier: Sequence[HistoryMessage] = state.get("given_history") or []
+    window: Sequence[messages.Message] = []
     if not earlier and state["user_seq"] > 1:
         async with context.services.database.transaction(context.tenant_id) as conn:
             window = await messages.window(
@@ -27,9 +29,51 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
                 limit=context.limits.history_messages,
                 before_seq=state["user_seq"],
             )
-        earlier = [HistoryMessage(role=m.role, content=m.content, seq=m.seq) for m in window]
+        earlier = [
+            HistoryMessage(role=m.role, content=m.content, seq=m.seq) for m in in_turns(window)
+        ]
     count = context.services.embedder.count_tokens
-    return {"history": fit(earlier, count, context.limits.history_tokens)}
+    history = fit(earlier, count, context.limits.history_tokens)
+    return {"history": history, **inherited(window, history, context)}
+
+
+def in_turns(window: Sequence[messages.Message]) -> list[messages.Message]:
+    """Return the messages with each answer behind its question.
+
+    They were stored as they came: a question that waited stands before the answer it waited for.
+    """
+    asked = {m.run_id: m.seq for m in reversed(window)}
+    return sorted(window, key=lambda m: (asked[m.run_id], m.seq))
+
+
+def inherited(
+    window: Sequence[messages.Message], history: Sequence[HistoryMessage], context: Context
+) -> TurnState:
+    """Return the taint that the messages in the prompt bring along.
+
+    An answer passes on what its turn had read: what tools brought back, and the documents that it
+    cites unless they are trusted.
+    """
+    shown = {message["seq"] for message in history}
+    taint: list[Taint] = []
+    private = False
+    for message in window:
+        if message.seq not in shown:
+            continue
+        known = message.taint or {}
+        taint += known.get("sources", [])
+        private = private or bool(known.get("private")) or bool(message.citations)
+        taint += [
+            Taint(kind="document", source=citation["uri"])
+            for citation in message.citations
+            if not context.services.policy.trusts(citation["uri"])
+        ]
+    update = TurnState()
+    if taint:
+        update["taint"] = distinct(taint)
+    if private:
+        update["private"] = True
+    return update
 
 
 def fit(

@@ -31,6 +31,7 @@ class Release:
         self._held: list[tuple[Stretch, str]] = []  # before the first citation with support
         self.log: list[dict[str, Any]] = []  # each checked sentence, for the turn log
         self.findings: list[dict[str, Any]] = []  # what the checks of the output noticed
+        self.began = False  # something has left
 
     async def let(self, stretches: Sequence[Stretch]) -> str | None:
         """Let stretches of the answer leave; return the refusal when a check blocks one.
@@ -58,6 +59,7 @@ class Release:
 
     def _emit(self, stretch: Stretch, text: str) -> None:
         citations = self._gate.release(stretch, text)
+        self.began = True
         self._context.emit("token", {"text": text})
         for citation in citations:
             self._context.emit("citation", dict(citation))

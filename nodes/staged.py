@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
 from core.errors import ParleyError
@@ -26,6 +27,9 @@ def staged(name: str, node: Node) -> Node:
         stages.started(name)
         try:
             update = await node(state, runtime)
+        except GraphBubbleUp:
+            stages.finished(name, {})  # it waits; that is no error
+            raise
         except BaseException as error:
             code = error.code if isinstance(error, ParleyError) else type(error).__name__
             stages.finished(name, {}, error=code)

@@ -6,9 +6,11 @@ from langgraph.runtime import Runtime
 
 from core.turn import Citation, Passage, TurnState
 from knowledge.merge import chunk_ids
+from nodes.calling import calls
 from nodes.context import Context
 
 TITLES_NAMED = 3
+RESULT_CHARACTERS = 500  # of each result, told without a model
 
 
 async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
@@ -19,6 +21,10 @@ async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     if answer:
         citations = [c for c in state.get("citations", []) if was_retrieved(c, passages)]
         return {"answer": answer, "citations": citations, "abstained": False}
+    if state.get("results"):
+        answer = acted(state, context)
+        context.emit("token", {"text": answer})
+        return {"answer": answer, "citations": [], "abstained": False}
     answer = abstain(context, passages)
     context.emit("token", {"text": answer})
     return {
@@ -33,6 +39,17 @@ def was_retrieved(citation: Citation, passages: list[Passage]) -> bool:
     """Return whether the citation's number stands for the passage it names."""
     marker = citation["marker"]
     return 1 <= marker <= len(passages) and citation["chunk_id"] in chunk_ids(passages[marker - 1])
+
+
+def acted(state: TurnState, context: Context) -> str:
+    """Return what came of the calls, for a model that used tools and said nothing about it."""
+    results = state.get("results", {})
+    told = [
+        {"tool": call["tool"], "text": results[call["call_id"]]["text"][:RESULT_CHARACTERS]}
+        for call in calls(state)
+        if call["call_id"] in results
+    ]
+    return context.services.replies.say("acted", results=told)
 
 
 def abstain(context: Context, passages: list[Passage]) -> str:

@@ -53,6 +53,9 @@ STATUS_OF_DECISION: Mapping[str, Status] = {
     "deny": "denied",
 }
 
+PROPOSED: tuple[Status] = ("proposed",)
+UNKNOWN: tuple[Status] = ("unknown",)
+
 Conn = AsyncConnection[TupleRow]
 
 

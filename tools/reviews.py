@@ -86,7 +86,7 @@ class Reviews:
                     conn,
                     approval.call_id,
                     "expired",
-                    known=("proposed",),
+                    known=ledger.PROPOSED,
                     result=text,
                     code="approval_expired",
                 )
@@ -107,7 +107,7 @@ class Reviews:
                 conn,
                 approval.call_id,
                 "ready",
-                known=("proposed",),
+                known=ledger.PROPOSED,
                 arguments=approval.arguments,
                 new_digest=approval.digest,
             )
@@ -118,7 +118,7 @@ class Reviews:
                 conn,
                 approval.call_id,
                 "rejected",
-                known=("proposed",),
+                known=ledger.PROPOSED,
                 result=text,
                 code="rejected",
             )
@@ -128,7 +128,7 @@ class Reviews:
                 conn,
                 approval.call_id,
                 "answered",
-                known=("proposed",),
+                known=ledger.PROPOSED,
                 result=scrub(decision.answer or ""),
                 code="answered",
             )
@@ -156,14 +156,14 @@ class Reviews:
             )
             if votes < approval.quorum:
                 return
-            await ledger.decide(conn, approval.call_id, "ready", known=("unknown",))
+            await ledger.decide(conn, approval.call_id, "ready", known=ledger.UNKNOWN)
             await self._end(conn, approval, "approved", decision, reviewer)
         elif decision.choice == "answer":
             await ledger.decide(
                 conn,
                 approval.call_id,
                 "answered",
-                known=("unknown",),
+                known=ledger.UNKNOWN,
                 result=scrub(decision.answer or ""),
                 code="answered",
             )

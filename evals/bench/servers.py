@@ -29,6 +29,8 @@ from nodes import context as turn
 from nodes.alike import Alike
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from tools.policy import Policy
+from tools.registry import Registry
 
 POOL_SIZE = 8
 START_SECONDS = 60
@@ -76,6 +78,8 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
             replies=Replies.load(),
             alike=Alike.load(),
             metrics=metrics,
+            tools=Registry([]),
+            policy=Policy.load(),
         )
         async with Runner(services, turn.Limits(), Pace(), tracer) as runner:
             yield create_app(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -20,6 +20,9 @@ from nodes.alike import Alike
 from nodes.context import Services
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from tools.policy import Policy
+from tools.registry import Registry
+from tools.tool import Tool
 
 TENANT = "default"
 QUICK = Pace(lease_seconds=0.6, heartbeat_seconds=0.1, flush_seconds=0.02)
@@ -67,7 +70,12 @@ class GatedModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
-def services(database: Database, model: edges.ScriptedModel | None = None) -> Services:
+def services(
+    database: Database,
+    model: edges.ScriptedModel | None = None,
+    tools: Iterable[Tool] = (),
+    policy: Policy | None = None,
+) -> Services:
     """Return the services of a turn over a real database."""
     scripted: dict[str, Any] = {
         "embedder": edges.ScriptedEmbedder(),
@@ -77,6 +85,8 @@ def services(database: Database, model: edges.ScriptedModel | None = None) -> Se
         "intents": edges.ScriptedIntents(),
         "alike": Alike.load(),
         "metrics": Metrics(),
+        "tools": Registry(tools),
+        "policy": policy or Policy.load(),
     }
     return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
 
