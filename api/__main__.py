@@ -45,13 +45,13 @@ def run(
         list[Path] | None, typer.Argument(help="Files and folders to answer from.")
     ] = None,
 ) -> None:
-    """Serve, and read documents first; those that have not changed are not read again."""
+    """Serve with the sample shop, and read documents first; unchanged ones are not read again."""
     with told_in_a_sentence():
-        start(docs or [])
+        start(docs or [], sample=True)
 
 
-def start(docs: Sequence[Path]) -> None:
-    """Serve with these documents; raises ParleyError when something cannot be started."""
+def start(docs: Sequence[Path], *, sample: bool = False) -> None:
+    """Serve with these documents, and with the sample shop or not; raises ParleyError when something cannot be started."""
     from api.listen import listen
 
     current = settings.read()
@@ -64,16 +64,20 @@ def start(docs: Sequence[Path]) -> None:
 
     async def main() -> None:
         async with build(current) as services:
-            await server.serve(services, listener, greet(services, listener, docs))
+            await server.serve(services, listener, greet(services, listener, docs, sample=sample))
 
     server.run(main)
 
 
-async def greet(services: Services, listener: socket.socket, docs: Sequence[Path]) -> None:
+async def greet(
+    services: Services, listener: socket.socket, docs: Sequence[Path], *, sample: bool
+) -> None:
     """Read the documents, then say how to go on from here."""
     from api.listen import url_of
 
     url = url_of(listener)
+    if sample:
+        await stock(services)
     if docs:
         print(f"answering at {url}, reading documents …", flush=True)
         await read(services, docs)
@@ -85,6 +89,14 @@ async def greet(services: Services, listener: socket.socket, docs: Sequence[Path
         f"-d {shlex.quote(json.dumps(body))}",
         flush=True,
     )
+
+
+async def stock(services: Services) -> None:
+    """Put the sample orders into the shop, for trying out what acting is; once."""
+    from tools.shop.sample import load_sample
+
+    async with services.database.transaction(TENANT) as conn:
+        await load_sample(conn, tenant_id=TENANT)
 
 
 async def read(services: Services, docs: Sequence[Path]) -> None:

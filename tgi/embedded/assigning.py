@@ -17,6 +17,7 @@ _NAMED = listed("name person artist author company brand team title user event")
 _FROM = listed("from origin source start departure departing begin")
 _TO = listed("to destination target end arrival arriving until")
 _PAUSE = re.compile(r"[,;.]\s")
+_CENTS = re.compile(r"\s*(?:euro\s*)?cents?\b", re.IGNORECASE)
 NEAR = 6  # words between a value and what names it
 NEAR_CHARACTERS = 120  # and characters: the work for a long text stays linear
 STATED = 0.6  # an optional value must be this clearly meant
@@ -41,7 +42,7 @@ def assign(slots: Sequence[Slot], text: str, spent: Sequence[Mention]) -> dict[s
     for _, _, place, order in sorted(scored):
         slot, mention = slots[order], said[place]
         if slot.name not in values and mention not in used:
-            values[slot.name] = (mention, typed(mention, slot.schema))
+            values[slot.name] = (mention, value_of(slot, mention, text))
             used.append(mention)
     return {name: value for name, (_, value) in values.items()}
 
@@ -77,14 +78,14 @@ def _in_order(
     return {
         slot.name: (mention, value)
         for slot, mention in zip(ranked, stated, strict=True)
-        if (value := typed(mention, slot.schema)) is not None
+        if (value := value_of(slot, mention, text)) is not None
     }
 
 
 def fit(slot: Slot, mention: Mention, text: str) -> float | None:
     """Return how clearly `mention` is meant for `slot`; None when it cannot be."""
     base = _kind_fit(slot, mention.kind)
-    if base is None or typed(mention, slot.schema) is None:
+    if base is None or value_of(slot, mention, text) is None:
         return None
     opening = max(0, mention.start - NEAR_CHARACTERS)
     before = words(text[opening : mention.start])[-NEAR:]
@@ -131,6 +132,18 @@ def _kind_fit(slot: Slot, kind: MentionKind) -> float | None:
     if kind == "quoted":
         return 0.4
     return 0.4 if slot.spoken & (_PLACES | _NAMED) else 0.0
+
+
+def value_of(slot: Slot, mention: Mention, text: str) -> Any:
+    """Return a mention as the value of a property; None when it cannot be.
+
+    Money is counted in the unit that the property is named for: 25.00 are 2500 cents.
+    """
+    if "cents" in slot.spoken and mention.kind == "number" and not _CENTS.match(text, mention.stop):
+        whole = typed(mention, {"type": "number"})
+        exact = "" if whole is None else f"{whole * 100:.0f}"
+        return typed(mention._replace(value=exact), slot.schema)
+    return typed(mention, slot.schema)
 
 
 def typed(mention: Mention, schema: Schema) -> Any:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tgi.embedded.filling import fill
+from tgi.embedded.clauses import is_formula
+from tgi.embedded.filling import Filled, fill
 from tgi.embedded.model import Reply, ToolCall
 from tgi.embedded.schemas import check
+from tgi.embedded.values import mentions
 from tgi.embedded.vectors import Vectors
 from tgi.embedded.words import content, stem, words
 
@@ -17,6 +19,7 @@ from tgi.embedded.words import content, stem, words
 # Chosen on function-calling cases, see docs/decisions/0007.
 CLEARLY = 0.5
 SHARED = 0.25
+EXACT = 0.3  # for a tool that needs just what the request names: an order's number, a formula
 
 _NAME_PART = re.compile(r"[^\W\d_]+?(?=[A-Z][a-z])|[^\W\d_]+|\d+")
 
@@ -57,15 +60,26 @@ async def propose(text: str, tools: Sequence[Tool], choice: str, vectors: Vector
     if not usable or not text.strip():
         return None
     scores = await score(text, usable, vectors)
+    fillings = [fill(tool.parameters, text) for tool in usable]
+    scores = [
+        score + EXACT * is_exact(filled, text)
+        for score, filled in zip(scores, fillings, strict=True)
+    ]
     best = max(range(len(usable)), key=lambda index: (scores[index], -index))
     if scores[best] < CLEARLY and not forced:
         return None
-    tool = usable[best]
-    filled = fill(tool.parameters, text)
+    tool, filled = usable[best], fillings[best]
     if filled.missing:
         return Reply(text=ask(tool, filled.missing))
     check(filled.values, tool.parameters)
     return Reply(tool_calls=(ToolCall(tool.name, filled.values),))
+
+
+def is_exact(filled: Filled, text: str) -> bool:
+    """Return whether nothing is missing and something is there that only few tools could need."""
+    ids = {mention.value for mention in mentions(text) if mention.kind == "id"}
+    named = (value for value in filled.values.values() if isinstance(value, str))
+    return not filled.missing and any(value in ids or is_formula(value) for value in named)
 
 
 async def score(text: str, tools: Sequence[Tool], vectors: Vectors) -> list[float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tgi.embedded.assigning import FREE_TEXT, assign, typed
+from tgi.embedded.clauses import clause
 from tgi.embedded.slots import NAME_PART, Schema, Slot, resolve, slot, type_of
 from tgi.embedded.values import mentions
 from tgi.embedded.words import STOP, fold, listed, stem, words
@@ -54,6 +55,8 @@ def fill(schema: Schema, text: str, root: Schema | None = None, depth: int = 0) 
     values: dict[str, Any] = {}
     for one in slots:
         value = _named_value(one, text, root, depth)
+        if value is None:
+            value = clause(one, text)
         if value is not None:
             values[one.name] = value
     open_slots = [one for one in slots if one.name not in values and "enum" not in one.schema]
