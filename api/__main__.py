@@ -51,7 +51,10 @@ def run(
 
 
 def start(docs: Sequence[Path], *, sample: bool = False) -> None:
-    """Serve with these documents, and with the sample shop or not; raises ParleyError when something cannot be started."""
+    """Serve with these documents, and with the sample shop or not.
+
+    Raises ParleyError when something cannot be started.
+    """
     from api.listen import listen
 
     current = settings.read()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from embeddings.minilm import MiniLM
-from evals import answers, intent, questions, retrieval, support
+from evals import actions, answers, intent, questions, retrieval, support
 from evals.bench import ingest as bench_ingest
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
@@ -55,6 +55,16 @@ def run_answers(
 ) -> None:
     """Questions over a corpus: right passage cited, answer in the text, abstention."""
     report(asyncio.run(answers.run(data, sample=sample, seed=seed)), json_file)
+
+
+@run.command("actions")
+def run_actions(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Replay only so many.")] = None,
+) -> None:
+    """Gold actions through policy, approval and ledger: does each happen once, none unapproved?"""
+    report(asyncio.run(actions.run(data, sample=sample)), json_file)
 
 
 @run.command("support")

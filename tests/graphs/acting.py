@@ -1,26 +1,16 @@
-"""A model that asks for tools as it is told, and services that have some."""
+"""Services whose user wants something done, and a reviewer."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk
-from numpy.typing import NDArray
-from pydantic import PrivateAttr
-
-from core.turn import Intent
 from db.pool import Database
-from evals.bench import edges
+from evals import asking
+from evals.asking import Asked, AskingModel, TaskIntents
 from nodes.context import Services
-from nodes.intents import Guess
-from tests.graphs.turns import TENANT, services
+from tests.graphs.turns import TENANT
 from tools import approvals
 from tools.approvals import Approval, Wanted
 from tools.policy import Policy
@@ -28,89 +18,15 @@ from tools.registry import Registry
 from tools.reviews import Choice, Decision, Reviews
 from tools.tool import Caller, Tool
 
+__all__ = ["Asked", "AskingModel", "TaskIntents"]
 REVIEWER = Caller(TENANT, "rita", roles=frozenset({"reviewer"}))
-Asked = tuple[str, Mapping[str, Any] | str]  # name of a tool, its arguments
-
-
-class AskingModel(edges.ScriptedModel):
-    """Goes through its script: each entry is text, or the tools it asks for at once.
-
-    Where it stands is told by the conversation alone, as with a real model: so a process that
-    takes over gets the same answers. What it was told is kept, newest last.
-    """
-
-    _script: Sequence[str | Sequence[Asked]] = PrivateAttr(default=())
-    _told: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
-    _offered: list[list[str]] = PrivateAttr(default_factory=list)
-
-    def plays(self, *script: str | Sequence[Asked]) -> AskingModel:
-        """Play this script from now on; its last entry is repeated."""
-        self._script = script
-        return self
-
-    @property
-    def told(self) -> list[list[BaseMessage]]:
-        """The messages of each request."""
-        return self._told
-
-    @property
-    def offered(self) -> list[list[str]]:
-        """The names of the tools that each request offered."""
-        return self._offered
-
-    @property
-    def results(self) -> list[str]:
-        """What the newest request said about the calls before it."""
-        return [str(m.content) for m in self._told[-1] if isinstance(m, ToolMessage)]
-
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        self._told.append(messages)
-        offered = [tool["function"]["name"] for tool in kwargs.get("tools", [])]
-        self._offered.append(offered)
-        steps = sum(isinstance(m, AIMessage) and bool(m.tool_calls) for m in messages)
-        entry = self._script[min(steps, len(self._script) - 1)]
-        if not isinstance(entry, str) and not offered:
-            entry = "That is as far as I got."
-        if isinstance(entry, str):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=entry))
-        else:
-            for place, (name, arguments) in enumerate(entry):
-                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                half = len(text) // 2  # servers send arguments in pieces
-                for piece, first in ((text[:half], True), (text[half:], False)):
-                    chunk = tool_call_chunk(
-                        name=name if first else None, args=piece, id="0", index=place
-                    )
-                    message = AIMessageChunk(content="", tool_call_chunks=[chunk])
-                    yield ChatGenerationChunk(message=message)
-        end = AIMessageChunk(
-            content="",
-            usage_metadata=edges.USAGE,
-            response_metadata={"finish_reason": "stop"},
-        )
-        yield ChatGenerationChunk(message=end)
-
-
-class TaskIntents(edges.ScriptedIntents):
-    """Takes everything for a task."""
-
-    async def classify(self, text: str, vector: NDArray[Any], *, tenant_id: str) -> Guess:
-        """Return "action"."""
-        return Guess(Intent.ACTION, 1.0, 1.0)
 
 
 def acting(
     database: Database, model: AskingModel, tools: Iterable[Tool], policy: Policy | None = None
 ) -> Services:
-    """Return services whose user wants something done."""
-    intents: Any = TaskIntents()
-    return replace(services(database, model, tools, policy), intents=intents)
+    """Return services with these tools, by default under the policy that comes along."""
+    return asking.acting(database, model, Registry(tools), policy or Policy.load())
 
 
 async def pending(database: Database, tenant_id: str = TENANT) -> list[Approval]:
