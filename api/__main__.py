@@ -1,4 +1,4 @@
-"""python -m api serve | run: the HTTP service, alone or with documents to begin with."""
+"""python -m api serve | run | key: the HTTP service, and keys to it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,34 @@ def run(
     """Serve with the sample shop, and read documents first; unchanged ones are not read again."""
     with told_in_a_sentence():
         start(docs or [], sample=True)
+
+
+@app.command()
+def key(
+    user: Annotated[str, typer.Option(help="Who will have it.")],
+    role: Annotated[
+        list[str] | None, typer.Option(help="user, reviewer, engineer or admin; again for more.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Of readers; again for more.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose data it opens.")] = TENANT,
+) -> None:
+    """Make an API key: shown once, together with its entry for the file API_KEYS_FILE."""
+    from pydantic import ValidationError
+
+    from api import keys
+
+    made = keys.new_key()
+    try:
+        entry = keys.entry_of(
+            made, tenant=tenant, user=user, roles=role or ["user"], groups=group or []
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        print(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    # Apart from the entry, so that `>> FILE` does not put the key itself into the file.
+    print(f"The key of {user}, which nobody can show again: {made}", file=sys.stderr)
+    print(entry, end="")
 
 
 def start(docs: Sequence[Path], *, sample: bool = False) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import docs, documents, errors, health, metrics
+from api import approvals, docs, documents, errors, health, metrics
 from api.build import Services, build
+from api.caller import Identify
 from api.dialects import native, openai
 from api.edge import Edge
 from api.sse import Streams
@@ -23,6 +24,7 @@ DESCRIPTION = (
 )
 TAGS = [
     {"name": "conversations", "description": "Threads, messages, runs and their events."},
+    {"name": "approvals", "description": "What waits for a person, and what that person decides."},
     {"name": "documents", "description": "What answers rest on: put in, looked at, taken out."},
     {"name": "openai", "description": "For any client of OpenAI's chat completions."},
     {"name": "health", "description": "For probes."},
@@ -55,8 +57,10 @@ def create_app(made_of: Settings | Services) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(docs.router)
     app.include_router(native.router)
+    app.include_router(approvals.router)
     app.include_router(documents.router)
     app.include_router(openai.router)
+    app.add_middleware(Identify)
     app.add_middleware(
         Edge,
         max_body_bytes=settings.api.max_body_bytes,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from api.keys import Keys
 from api.version import VERSION
 from core import langfuse
 from core.metrics import Metrics
@@ -40,6 +41,7 @@ from tgi.chat_model import connect as chat_model
 from tgi.spawn import embedded_server
 from tools.configured import configured
 from tools.policy import Policy
+from tools.reviews import Reviews
 
 T = TypeVar("T")
 
@@ -58,6 +60,8 @@ class Services:
     runner: Runner
     metrics: Metrics
     worker: Worker | None  # works on the queue; None: others do
+    reviews: Reviews
+    keys: Keys | None  # None: everybody who reaches the port is trusted
 
 
 @asynccontextmanager
@@ -83,6 +87,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
         )
         metrics = Metrics()
         policy = await asyncio.to_thread(Policy.load, settings.tools.policy_file)
+        keys_file = settings.api.keys_file
+        keys = None if keys_file is None else await asyncio.to_thread(Keys, keys_file)
         async with (
             searching(settings.knowledge, embedder, metrics) as search,
             configured(settings, database, os.environ, search=search) as tools,
@@ -119,6 +125,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                 runner=runner,
                 metrics=metrics,
                 worker=worker,
+                reviews=runner.reviews,
+                keys=keys,
             )
 
 

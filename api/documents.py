@@ -117,7 +117,7 @@ async def list_documents(
         found = await catalog.page(
             conn,
             tenant_id=caller.tenant_id,
-            filter=Filter(reader=Reader(caller.user_id), labels=labels),
+            filter=Filter(reader=Reader(caller.user_id, caller.groups), labels=labels),
             after=after,
             limit=limit + 1,
         )
@@ -226,7 +226,7 @@ async def _owned(conn: Conn, caller: Caller, document_id: UUID) -> catalog.Store
         conn,
         document_id,
         tenant_id=caller.tenant_id,
-        filter=Filter(reader=Reader(caller.user_id)),
+        filter=Filter(reader=Reader(caller.user_id, caller.groups)),
     )
     if found is None:
         raise DocumentNotFound
@@ -241,7 +241,7 @@ async def _ingestion(conn: Conn, caller: Caller, ingestion_id: UUID) -> models.I
         conn,
         found.uri,
         tenant_id=caller.tenant_id,
-        filter=Filter(reader=Reader(caller.user_id)),
+        filter=Filter(reader=Reader(caller.user_id, caller.groups)),
     )
     error = None
     if found.code is not None:

@@ -120,6 +120,8 @@ def answer(path: str, request_id: str | None, error: ParleyError) -> JSONRespons
     else:
         body = {"error": native_body(error, request_id)}
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if status == 413:
         headers["Connection"] = "close"  # the rest of the body is not read
     return JSONResponse(body, status, headers)
@@ -127,9 +129,11 @@ def answer(path: str, request_id: str | None, error: ParleyError) -> JSONRespons
 
 def native_body(error: ParleyError, request_id: str | None) -> dict[str, Any]:
     """Return what stands under `error` in an answer of ours."""
-    body = {"code": error.code, "message": error.message, "hint": error.hint}
+    body: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, errors.UserError) and error.param:
         body["param"] = error.param
+    if isinstance(error, errors.ApprovalDecided) and error.approval is not None:
+        body["approval"] = dict(error.approval)
     return body | {"request_id": request_id}
 
 

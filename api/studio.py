@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from langgraph.runtime import Runtime
 
 from api.build import build, limits
-from api.caller import Caller, identify
+from api.caller import LOCAL, Caller
 from core.errors import OperatorError
 from core.events import EventType
 from core.settings import read
@@ -39,9 +39,7 @@ class Studio:
 
         async def run(state: TurnState, runtime: Runtime[Context]) -> TurnState:
             whole = TurnState(**{"user_seq": 1, **state})
-            return await node(
-                whole, runtime.override(context=self.context(whole, await identify()))
-            )
+            return await node(whole, runtime.override(context=self.context(whole, LOCAL)))
 
         run.__name__ = name
         return run
@@ -59,6 +57,8 @@ class Studio:
             limits=self.limits,
             stages=Stages(state, _nowhere, NullTrace()),
             emit=_nowhere,
+            groups=caller.groups,
+            roles=caller.roles,
         )
 
 

@@ -71,7 +71,8 @@ The docstring of an error is its default message, written for whoever will read 
 from __future__ import annotations
 
 import inspect
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class ParleyError(Exception):
@@ -209,6 +210,17 @@ class ApprovalDecided(Conflict):
     """Somebody else has decided this already."""
 
     code = "approval_decided"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        approval: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.approval = approval  # the decision that was first
 
 
 class ApprovalChanged(Conflict):

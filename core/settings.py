@@ -125,6 +125,9 @@ class ApiSettings(BaseSettings):
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Larger requests get 413.")
     heartbeat_seconds: float = Field(15.0, gt=0, description="SSE comment when nothing happens.")
     drain_seconds: float = Field(20.0, ge=0, description="Running turns may finish at shutdown.")
+    keys_file: Path | None = Field(
+        None, description="File of API keys. Empty: whoever reaches the port is trusted."
+    )
 
 
 class RunSettings(BaseSettings):

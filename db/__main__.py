@@ -1,8 +1,9 @@
-"""python -m db: migrate, look at the database, get its address."""
+"""python -m db: migrate, look at the database, get its address, check the audit log."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 from collections.abc import Coroutine
@@ -15,6 +16,7 @@ from psycopg import AsyncConnection
 from core.errors import ParleyError, SettingsInvalid
 from core.settings import DatabaseSettings
 from core.settings import read as read_settings
+from db import audit
 from db.connect import addresses, reader_address
 from db.migrate import SQL, migrate, verify
 
@@ -24,6 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they show local variables, hence passwords
 )
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(audit_app, name="audit")
 
 
 @app.command("migrate")
@@ -95,6 +99,93 @@ def schema_command() -> None:
         print(f"wrote {await schema.write()}")
 
     _run(work())
+
+
+@audit_app.command("verify")
+def verify_command(
+    tenant: Annotated[str | None, typer.Option(help="Whose log; else every one.")] = None,
+    anchor: Annotated[
+        str | None, typer.Option(help="SEQ:HASH that was noted before; shows a cut end.")
+    ] = None,
+) -> None:
+    """Recompute the chain of hashes, and print an anchor to note elsewhere; 1 at a fault."""
+    noted = _anchor(anchor)
+    if noted is not None and tenant is None:
+        raise SystemExit("An anchor belongs to one log: say whose with --tenant.")
+
+    async def work() -> None:
+        faults = 0
+        async with addresses(_settings()) as (url, admin_url):
+            for name in await _tenants(tenant, admin_url):
+                async with audit.snapshot(url, name) as conn:
+                    verdict = await audit.verify(conn, anchor=noted)
+                faults += bool(verdict.fault)
+                end = verdict.fault or f"the chain holds, anchor {verdict.head or 'none yet'}"
+                print(f"{name}: {verdict.entries} entries, {end}")
+        if faults:
+            raise SystemExit(1)
+
+    _run(work())
+
+
+@audit_app.command("show")
+def show_command(
+    tenant: Annotated[str | None, typer.Option(help="Whose log; else every one.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only about this call or run.")] = None,
+    after: Annotated[int, typer.Option(min=0, help="Only entries above this number.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Print the entries, oldest first."""
+
+    async def work() -> None:
+        async with addresses(_settings()) as (url, admin_url):
+            for name in await _tenants(tenant, admin_url):
+                async with audit.snapshot(url, name) as conn:
+                    last = after
+                    while page := await audit.entries(conn, after=last, subject=subject):
+                        last = page[-1].seq
+                        for entry in page:
+                            print(_line(name, entry, as_json=as_json))
+
+    _run(work())
+
+
+def _line(tenant: str, entry: audit.Entry, *, as_json: bool) -> str:
+    """Return an entry as a person or a program reads it."""
+    details = json.dumps(entry.details, ensure_ascii=False, sort_keys=True)
+    if not as_json:
+        at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+        return f"{tenant} {entry.seq} {at} {entry.kind} {entry.actor} {entry.subject} {details}"
+    fields = {
+        "tenant": tenant,
+        "seq": entry.seq,
+        "at": entry.at.isoformat(),
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "details": entry.details,
+        "hash": entry.hash.hex(),
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _anchor(text: str | None) -> audit.Anchor | None:
+    try:
+        return None if text is None else audit.Anchor.parse(text)
+    except ValueError as error:
+        raise SystemExit("An anchor is SEQ:HASH, as `audit verify` prints it.") from error
+
+
+async def _tenants(tenant: str | None, admin_url: str | None) -> list[str]:
+    """Return whose logs are meant."""
+    if tenant is not None:
+        return [tenant]
+    if admin_url is None:
+        raise SettingsInvalid(
+            "Only an owner may know whose logs there are.",
+            hint="Name a tenant with --tenant, or set DATABASE_ADMIN_URL.",
+        )
+    return await audit.tenants(admin_url)
 
 
 async def _enter() -> None:

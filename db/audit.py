@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from db import pool
+from db.migrate import SEARCH_PATH
+from db.pool import connection_arguments
 from db.sql import load
 
 SQL = load(__file__)
@@ -114,9 +118,33 @@ async def verify(conn: Conn, *, anchor: Anchor | None = None) -> Verdict:
     if not met and anchor is not None:
         return Verdict(count, head, f"the log ends before entry {anchor.seq}, which was anchored")
     row = await (await conn.execute(SQL["head"])).fetchone()
-    if row is not None and (row[0], bytes(row[1])) != (count, previous):
+    if row is None:
+        fault = "nothing says any more where the log ends" if count else ""
+        return Verdict(count, head, fault)
+    if (row[0], bytes(row[1])) != (count, previous):
         return Verdict(count, head, f"the log ends at entry {count}, not at {row[0]} as it should")
     return Verdict(count, head)
+
+
+@asynccontextmanager
+async def snapshot(url: str, tenant_id: str) -> AsyncIterator[Conn]:
+    """Lend a connection to a tenant's log as it is now: what is appended meanwhile is not there.
+
+    Otherwise a check of a busy log would find its end elsewhere than its entries.
+    """
+    async with await AsyncConnection.connect(url, **connection_arguments(url)) as conn:
+        await conn.execute(pool.SQL["search_path"], {"path": SEARCH_PATH})
+        async with conn.transaction():
+            await conn.execute(SQL["snapshot"])
+            await conn.execute(SQL["tenant"], {"tenant_id": tenant_id})
+            yield conn
+
+
+async def tenants(admin_url: str) -> list[str]:
+    """Return whose logs there are; only an owner may know."""
+    async with await AsyncConnection.connect(admin_url, **connection_arguments(admin_url)) as conn:
+        cursor = await conn.execute(SQL["tenants"])
+        return [tenant_id for (tenant_id,) in await cursor.fetchall()]
 
 
 async def _all(conn: Conn) -> AsyncIterator[Entry]:

@@ -13,3 +13,15 @@ select seq, at, kind, actor, subject, details,
 -- head --
 -- Where the log should end.
 select seq, hash from audit_head()
+
+-- snapshot --
+-- Everything in this transaction sees the log at one moment.
+set transaction isolation level repeatable read read only
+
+-- tenant --
+-- Whose log this transaction reads.
+select set_config('parley.tenant', %(tenant_id)s, true)
+
+-- tenants --
+-- Whose logs there are.
+select * from parley.audit_tenants()

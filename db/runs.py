@@ -19,6 +19,7 @@ from db.sql import load as load_sql
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+CALLER = "caller"  # in a run's stored input, beside the state: {groups, roles}
 Conn = AsyncConnection[TupleRow]
 
 SQL = load_sql(__file__)
@@ -46,6 +47,8 @@ class Work:
     thread_id: UUID
     user_id: str
     input: TurnState
+    groups: tuple[str, ...]  # that the user belonged to when the run was asked for
+    roles: frozenset[str]  # that the user had then
     attempt: int
     lease_token: int
     cancel_requested: bool
@@ -80,6 +83,8 @@ async def start(
     worker: str,
     lease_seconds: float,
     queued: bool = False,
+    groups: Collection[str] = (),
+    roles: Collection[str] = (),
 ) -> int:
     """Store the user's message and a run; return the message's sequence number.
 
@@ -96,7 +101,8 @@ async def start(
                 "run_id": run_id,
                 "message_id": message_id,
                 "text": text,
-                "input": Jsonb(state),
+                # Whoever takes the run over has to know for whom it is.
+                "input": Jsonb({**state, CALLER: {"groups": [*groups], "roles": sorted(roles)}}),
                 "worker": worker,
                 "lease_seconds": lease_seconds,
             },
@@ -176,12 +182,15 @@ async def load(conn: Conn, tenant_id: str, run_id: UUID) -> Work | None:
     if row is None:
         return None
     thread_id, user_id, state, attempt, lease_token, cancel_requested, resumes = row
+    caller = state.pop(CALLER, {})
     return Work(
         tenant_id=tenant_id,
         run_id=run_id,
         thread_id=thread_id,
         user_id=user_id,
         input=state,
+        groups=tuple(caller.get("groups", ())),
+        roles=frozenset(caller.get("roles", ())),
         attempt=attempt,
         lease_token=lease_token,
         cancel_requested=cancel_requested,

@@ -84,7 +84,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
         self._queue = asyncio.Event()  # there may be a run to begin
-        self._reviews = Reviews(services.database, services.tools, services.policy)
+        self.reviews = Reviews(services.database, services.tools, services.policy)
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -116,9 +116,12 @@ class Runner:
         given_history: Sequence[HistoryMessage] = (),
         parameters: dict[str, Any] | None = None,
         multitask: Multitask = "enqueue",
+        groups: Sequence[str] = (),
+        roles: frozenset[str] = frozenset(),
     ) -> StartedRun:
         """Store the user's message and begin a run on it, or queue it behind another.
 
+        groups, roles: of the user; the run keeps them, also where another process goes on with it.
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
         Raises ThreadNotFound, RunActive (rejected, or too many queued), DatabaseUnavailable.
         """
@@ -131,23 +134,24 @@ class Runner:
         thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
         if thread_id is not None and multitask in ("interrupt", "rollback"):
             await self._make_way(tenant_id, user_id, thread, taken_back=multitask == "rollback")
+        caller = Caller(tenant_id, user_id, tuple(groups), roles)
         try:
-            return await self._store(tenant_id, user_id, thread, state, new=thread_id is None)
+            return await self._store(caller, thread, state, new=thread_id is None)
         except RunActive:
             if multitask == "reject":
                 raise
-            return await self._store(tenant_id, user_id, thread, state, queued=True)
+            return await self._store(caller, thread, state, queued=True)
 
     async def _store(
         self,
-        tenant_id: str,
-        user_id: str,
+        caller: Caller,
         thread: UUID,
         state: TurnState,
         *,
         new: bool = False,
         queued: bool = False,
     ) -> StartedRun:
+        tenant_id, user_id = caller.tenant_id, caller.user_id
         run_id, message_id = uuid7(), uuid7()
         async with self._database.transaction(tenant_id) as conn:
             if new:
@@ -166,9 +170,20 @@ class Runner:
                 worker=self._worker,
                 lease_seconds=self._pace.lease_seconds,
                 queued=queued,
+                groups=caller.groups,
+                roles=caller.roles,
             )
         if not queued:
-            lease = Lease(tenant_id, user_id, thread, run_id, token=1, attempt=1)
+            lease = Lease(
+                tenant_id,
+                user_id,
+                thread,
+                run_id,
+                token=1,
+                attempt=1,
+                groups=caller.groups,
+                roles=caller.roles,
+            )
             self._begin(self._turns.new(lease, state))
         return StartedRun(str(run_id), str(thread), str(message_id), queued)
 
@@ -328,7 +343,7 @@ class Runner:
         async with self._database.connection() as conn:
             due = await approvals.due(conn)
         for tenant_id, approval_id in due:
-            await self._reviews.expire(tenant_id, approval_id)
+            await self.reviews.expire(tenant_id, approval_id)
 
     async def _claims(self) -> None:
         """Begin queued runs as soon as their thread is free."""

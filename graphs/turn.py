@@ -48,6 +48,8 @@ class Lease:
     token: int
     attempt: int
     failures: int = 0  # attempts before this one that ended in the middle
+    groups: tuple[str, ...] = ()  # that the user belonged to when the run was asked for
+    roles: frozenset[str] = frozenset()
 
 
 class TurnFactory:
@@ -82,6 +84,8 @@ class TurnFactory:
             token=work.lease_token,
             attempt=work.attempt,
             failures=work.failures,
+            groups=work.groups,
+            roles=work.roles,
         )
         turn = Turn(self, lease, work.input)
         if work.cancel_requested:
@@ -245,6 +249,8 @@ class Turn:
             limits=self._factory.limits,
             stages=self._stages,
             emit=self.journal.emit,
+            groups=self.lease.groups,
+            roles=self.lease.roles,
             held=Held(self.lease.run_id, self.lease.token),
             flush=self.store,
         )

@@ -91,7 +91,7 @@ def _object(args: Any) -> dict[str, Any]:
     if isinstance(args, str):
         try:
             args = json.loads(args)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput("The edited arguments are not JSON.", param="args") from error
     if not isinstance(args, dict):
         raise InvalidInput("The edited arguments are no object.", param="args")

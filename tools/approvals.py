@@ -85,6 +85,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Vote:
+    """A reviewer who agreed."""
+
+    reviewer: str
+    voted_at: datetime
+    counts: bool  # to what stands there now; not, when it was edited since
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """How many approvals there are in one state."""
 
@@ -182,11 +191,27 @@ def still_open(approval: Approval) -> None:
     if approval.status == "expired" or (approval.status == "pending" and approval.overdue):
         raise ApprovalExpired
     if approval.status == "cancelled":
-        raise ApprovalDecided("The turn that asked for this has ended.")
+        raise ApprovalDecided(
+            "The turn that asked for this has ended.", approval=_decision(approval)
+        )
     if approval.status != "pending":
         raise ApprovalDecided(
-            f"{approval.decided_by} has {approval.status} this at {approval.decided_at:%H:%M:%S}."
+            f"{approval.decided_by} has {approval.status} this at {approval.decided_at:%H:%M:%S}.",
+            approval=_decision(approval),
         )
+
+
+def _decision(approval: Approval) -> dict[str, Any]:
+    """Return how an approval ended, as data for whoever came later."""
+    return {
+        "approval_id": str(approval.approval_id),
+        "status": approval.status,
+        "decided_by": approval.decided_by,
+        "decided_at": approval.decided_at.isoformat() if approval.decided_at else None,
+        "reason": approval.reason,
+        "answer": approval.answer,
+        "digest": approval.digest,
+    }
 
 
 async def page(
@@ -290,14 +315,31 @@ async def vote(conn: Conn, approval: Approval, reviewer: str, *, tenant_id: str)
     return int(row[0])
 
 
+async def voted(conn: Conn, approval_id: UUID) -> list[Vote]:
+    """Return who agreed, the first one first."""
+    cursor = await conn.execute(SQL["voted"], {"approval_id": approval_id})
+    return [Vote(*row) for row in await cursor.fetchall()]
+
+
 async def change(
-    conn: Conn, approval: Approval, arguments: dict[str, Any], digest: str, *, actor: str
+    conn: Conn,
+    approval: Approval,
+    arguments: dict[str, Any],
+    digest: str,
+    *,
+    actor: str,
+    judgement: Judgement,
 ) -> Approval:
-    """Put other arguments in place; consent to the old ones counts no more."""
+    """Put other arguments in place; consent to the old ones counts no more.
+
+    judgement: of the policy about them. Where it wants more people, so many have to agree.
+    """
     parameters = {
         "approval_id": approval.approval_id,
         "arguments": Jsonb(arguments),
         "digest": digest,
+        "quorum": judgement.quorum,
+        "rule": judgement.rule,
     }
     await conn.execute(SQL["change"], parameters)
     changed = await get(conn, approval.approval_id)

@@ -96,9 +96,19 @@ on conflict (tenant_id, approval_id, reviewer) do update set digest = excluded.d
 select count(*)::integer from approval_votes
  where approval_id = %(approval_id)s and digest = %(digest)s
 
+-- voted --
+-- Who agreed, and whether that still counts.
+select v.reviewer, v.voted_at, v.digest = a.digest
+  from approval_votes v join approvals a on a.tenant_id = v.tenant_id and a.approval_id = v.approval_id
+ where v.approval_id = %(approval_id)s order by v.voted_at, v.reviewer
+
 -- change --
--- Puts other arguments in place; whoever agreed to the old ones has not agreed to these.
-update approvals set arguments = %(arguments)s, digest = %(digest)s
+-- Puts other arguments in place; whoever agreed to the old ones has not agreed to these, and where
+-- these need more people than the old ones, so many have to agree.
+update approvals
+   set arguments = %(arguments)s, digest = %(digest)s,
+       rule = case when %(quorum)s > quorum then %(rule)s else rule end,
+       quorum = greatest(quorum, %(quorum)s)
  where approval_id = %(approval_id)s and status = 'pending'
 
 -- decide --

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import Field, field_validator
 from referencing import Registry as NoReferences
+from referencing.exceptions import Unresolvable
 
 from tools.declared import Closed, read
 from tools.tool import Arguments, Declaration, Effect
@@ -60,6 +61,9 @@ class Rule(Closed):
                 Draft202012Validator.check_schema(when)
             except SchemaError as error:
                 raise ValueError(f"is no JSON Schema: {error.message}") from error
+            for target in _references(when):
+                if not target.startswith("#"):
+                    raise ValueError(f"refers to {target}, and nothing is fetched")
         return when
 
     def fits(self, tool: str, declaration: Declaration, arguments: Arguments) -> bool:
@@ -148,10 +152,14 @@ class Policy:
         if self._made_too_often(tool, situation):
             return self._judgement("deny", "This tool has been used often enough in this turn.")
         tenant = self._file.tenants.get(situation.tenant_id, TenantRules())
-        for rule in (*tenant.rules, *self._file.rules):
-            if rule.fits(tool, declaration, arguments):
-                found = self._judgement(rule.decide, rule.because, rule)
-                return self._floor(found, declaration, situation)
+        try:
+            for rule in (*tenant.rules, *self._file.rules):
+                if rule.fits(tool, declaration, arguments):
+                    found = self._judgement(rule.decide, rule.because, rule)
+                    return self._floor(found, declaration, situation)
+        except (Unresolvable, RecursionError):
+            # Passing it over could pass over a denial.
+            return self._judgement("deny", "A rule of the policy cannot be applied.")
         return self._judgement("deny", "No rule allows it.")
 
     def about_outcome(self) -> Judgement:
@@ -202,6 +210,18 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _fits(schema: Mapping[str, Any], arguments: Arguments) -> bool:
-    """Return whether arguments fit; a schema that cannot be applied fits nothing."""
+    """Return whether arguments fit; raises Unresolvable or RecursionError where nobody can tell."""
     validator = Draft202012Validator(schema, registry=NoReferences())
     return bool(validator.is_valid(arguments))
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield what a schema refers to, wherever it does."""
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield value
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from safety.credentials import redact
 from tools.tool import Arguments, Caller, Output, Tool, TryDifferently
 
 MOST_ARGUMENTS = 64_000  # characters of JSON
+MOST_DEPTH = 64  # of arguments: deeper ones break whoever reads them later
 LEFT_OUT = "\n[… {0} characters left out]"
 
 # ok: it ran. refused: it did not run, and the model may try differently. failed: it ran, or may
@@ -130,7 +132,26 @@ def parse(arguments: str | Arguments) -> dict[str, Any] | str:
         return f"The arguments are not JSON: {error}"
     if not isinstance(found, dict):
         return "The arguments are not a JSON object."
-    return found
+    return _unstorable(found) or found
+
+
+def _unstorable(arguments: dict[str, Any]) -> str:
+    """Return why arguments cannot be written down, though they are JSON; "" when they can."""
+    pending: list[tuple[Any, int]] = [(arguments, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > MOST_DEPTH:
+            return "The arguments are nested too deeply."
+        if isinstance(value, str) and scrub(value) != value:
+            return "The arguments hold a NUL or half of a character pair, which is not text."
+        if isinstance(value, float) and not math.isfinite(value):
+            return "The arguments hold a number that is too large."
+        if isinstance(value, dict):
+            pending += [(name, depth) for name in value]
+            value = [*value.values()]
+        if isinstance(value, list):
+            pending += [(inner, depth + 1) for inner in value]
+    return ""
 
 
 async def _run(

@@ -10,6 +10,7 @@ from core.errors import (
     ApprovalChanged,
     ApprovalClaimed,
     ApprovalDecided,
+    ApprovalNotFound,
     InvalidInput,
     NotPermitted,
     RunEnded,
@@ -74,7 +75,10 @@ class Reviews:
     async def expire(self, tenant_id: str, approval_id: UUID) -> None:
         """Let a question end that nobody answered in time, or note that it waits for long."""
         async with self._database.transaction(tenant_id) as conn:
-            approval = await approvals.locked(conn, approval_id)
+            try:
+                approval = await approvals.locked(conn, approval_id)
+            except ApprovalNotFound:
+                return  # its thread was deleted since somebody saw that it is due
             if approval.status != "pending":
                 return
             if not approval.overdue:
@@ -192,6 +196,7 @@ class Reviews:
             dict(checked),
             ledger.digest(approval.tool, checked),
             actor=reviewer.user_id,
+            judgement=judgement,
         )
 
     async def _end(

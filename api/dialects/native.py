@@ -119,10 +119,9 @@ async def delete_thread(thread_id: ThreadId, services: ServicesDep, caller: Call
     """Delete a conversation with all that belongs to it; a running turn is cancelled first."""
     async with services.database.transaction(caller.tenant_id) as conn:
         await owned(conn, caller, thread_id)
-        newest = await runs.list_of_thread(conn, thread_id, limit=1)
-    for run in newest:
-        if run.status == "running":
-            await _stop(services, caller, run)
+        active = await runs.active(conn, thread_id)
+    for run in reversed(active):  # the last one first, so that none begins meanwhile
+        await _stop(services, caller, run)
     async with services.database.transaction(caller.tenant_id) as conn:
         await threads.delete(conn, thread_id)
 
@@ -170,6 +169,8 @@ async def start_run(
     started = await services.runner.start(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
+        groups=caller.groups,
+        roles=caller.roles,
         thread_id=str(thread_id),
         text=text,
     )

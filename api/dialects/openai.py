@@ -74,6 +74,8 @@ async def complete_chat(
     run = await services.runner.start(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
+        groups=caller.groups,
+        roles=caller.roles,
         thread_id=body.thread_id,
         text=said.text,
         instructions=said.instructions,

@@ -160,7 +160,7 @@ class Run(BaseModel):
     model_config = _shape(_RUN)
     run_id: UUID
     thread_id: UUID
-    status: Literal["running", "succeeded", "failed", "cancelled"]
+    status: Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
     error: dict[str, str] | None = Field(description="`code` and `message` of a failed run.")
     attempt: int = Field(description="Raised each time another process takes the run over.")
     created_at: datetime
@@ -222,7 +222,7 @@ class TurnLog(BaseModel):
     stages: dict[str, float] = Field(description="Milliseconds by node.")
     first_token_ms: float | None
     total_ms: float
-    outcome: Literal["answered", "abstained", "refused", "failed", "cancelled"]
+    outcome: Literal["answered", "abstained", "refused", "failed", "cancelled", "waiting"]
     created_at: datetime | None
 
 
@@ -234,6 +234,9 @@ class ErrorDetail(BaseModel):
     hint: str | None = None
     param: str | None = Field(None, description="The field at fault, where one is.")
     request_id: str | None = Field(None, description="The log knows more under this id.")
+    approval: dict[str, Any] | None = Field(
+        None, description="The decision that was first, where yours came later."
+    )
 
 
 class ErrorAnswer(BaseModel):

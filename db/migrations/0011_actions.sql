@@ -211,21 +211,33 @@ language sql stable security definer set search_path = parley, pg_temp as $$
      where h.tenant_id = nullif(current_setting('parley.tenant', true), '')
 $$;
 
--- Even the owner changes nothing by mistake.
+-- Whose logs there are, for the owner who verifies them all; the application sees its tenant alone.
+create policy list on audit_heads for select to parley_auditor using (true);
+create function audit_tenants() returns setof text
+language sql stable security definer set search_path = parley, pg_temp as $$
+    select h.tenant_id from audit_heads h order by h.tenant_id
+$$;
+
+-- Even the owner changes nothing by mistake, and adds nothing but with audit().
 create function refuse_change() returns trigger language plpgsql as $$
 begin
+    if tg_op = 'INSERT' and current_user = 'parley_auditor' then
+        return null;
+    end if;
     raise exception 'the audit log is only ever appended to';
 end
 $$;
-create trigger append_only before update or delete or truncate on audit_log
+create trigger append_only before insert or update or delete or truncate on audit_log
     for each statement execute function refuse_change();
 
 grant create on schema parley to parley_auditor;
 alter function audit(text, text, text, jsonb) owner to parley_auditor;
 alter function audit_head() owner to parley_auditor;
+alter function audit_tenants() owner to parley_auditor;
 revoke create on schema parley from parley_auditor;
 revoke execute on function audit(text, text, text, jsonb) from public;
 grant execute on function audit(text, text, text, jsonb) to parley_app;
+revoke execute on function audit_tenants() from public;
 revoke execute on function audit_head() from public;
 grant execute on function audit_head() to parley_app;
 
@@ -256,7 +268,8 @@ $$;
 
 -- Tenants with questions whose time has come: to expire or to escalate.
 create policy sweep on approvals to parley_sweeper using (true);
-grant select on approvals to parley_sweeper;
+grant select (tenant_id, approval_id, status, expires_at, escalates_at, escalated_at)
+    on approvals to parley_sweeper;
 grant update (status) on runs to parley_sweeper;
 create function approvals_due(most integer)
 returns table (tenant_id text, approval_id uuid)

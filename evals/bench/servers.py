@@ -94,6 +94,8 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
                     runner=runner,
                     metrics=metrics,
                     worker=None,
+                    reviews=runner.reviews,
+                    keys=None,
                 )
             )
 

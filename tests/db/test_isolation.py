@@ -17,6 +17,10 @@ from db import threads
 from db.pool import Database
 
 SHARED = {"migrations"}  # tables of ours that belong to nobody
+# What the application cannot write, and what it cannot even read: a function does that for it.
+SEALED = {"audit_log", "audit_heads"}
+HIDDEN = {"audit_heads"}
+SWEPT = {"runs", "approvals", "notices"}
 # A value of each type that a column has; a new type needs a new line.
 VALUES = {
     "text": "'x'",
@@ -74,38 +78,67 @@ async def test_rights_are_narrow(admin_url: str) -> None:
     of_app = {(table, right) for table, grantee, right in grants if grantee == "parley_app"}
     assert {right for _, right in of_app} <= {"SELECT", "INSERT", "UPDATE", "DELETE", "USAGE"}
     assert {right for table, right in of_app if table == "migrations"} == {"SELECT"}
-    others = {(table, grantee) for table, grantee, _ in grants if grantee != "parley_app"}
-    assert others <= {("runs", "parley_sweeper")}
+    assert {right for table, right in of_app if table == "audit_log"} == {"SELECT"}
+    assert {right for table, right in of_app if table == "audit_heads"} == set()
+    others = {grant for grant in grants if grant[1] != "parley_app"}
+    assert others == {
+        ("runs", "parley_sweeper", "SELECT"),
+        ("notices", "parley_sweeper", "SELECT"),
+        ("audit_log", "parley_auditor", "SELECT"),
+        ("audit_log", "parley_auditor", "INSERT"),
+        ("audit_heads", "parley_auditor", "SELECT"),
+        ("audit_heads", "parley_auditor", "INSERT"),
+        ("audit_heads", "parley_auditor", "UPDATE"),
+    }
 
 
 async def test_a_tenant_sees_its_own_rows(database: Database, tables: list[str]) -> None:
-    """In every table a tenant reads its own row alone."""
+    """In every table that it may read a tenant reads its own row alone."""
     async with database.transaction("a") as conn:
         for name in tables:
-            found = await all_of(conn, "select tenant_id from {}", name)
-            assert found == [("a",)], name
+            if name not in HIDDEN:
+                found = await all_of(conn, "select tenant_id from {}", name)
+                assert found == [("a",)], name
+    for name in HIDDEN:
+        with pytest.raises(InsufficientPrivilege, match="permission denied"):
+            await within(database, "a", sql.SQL("select from {}").format(sql.Identifier(name)))
 
 
 async def test_a_tenant_cannot_change_others(database: Database, tables: list[str]) -> None:
     """In every table an update or delete without a condition touches the tenant's rows alone."""
+    open_ones = [name for name in tables if name not in SEALED]
     async with database.transaction("a") as conn:
-        for name in tables:
+        for name in open_ones:
             table = sql.Identifier(name)
             update = sql.SQL("update {} set tenant_id = tenant_id").format(table)
             assert (await conn.execute(update)).rowcount == 1, name
-        for name in reversed(tables):
+        for name in reversed(open_ones):
             delete = sql.SQL("delete from {} where tenant_id = 'b'").format(sql.Identifier(name))
             assert (await conn.execute(delete)).rowcount == 0, name
+
+
+async def test_a_tenant_cannot_change_the_log(database: Database, tables: list[str]) -> None:
+    """The audit log and its ends cannot be written at all, not even a tenant's own."""
+    assert set(tables) >= SEALED
+    for name in SEALED:
+        for statement in (
+            "update {} set tenant_id = tenant_id",
+            "delete from {}",
+            "truncate {}",
+            "select from {} for update",
+        ):
+            with pytest.raises(InsufficientPrivilege, match="permission denied"):
+                await within(database, "a", sql.SQL(statement).format(sql.Identifier(name)))
 
 
 async def test_a_tenant_cannot_write_for_others(database: Database, tables: list[str]) -> None:
     """In every table a row of another tenant can neither be inserted nor be handed over."""
     for name in tables:
-        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        with pytest.raises(InsufficientPrivilege, match=refusal(name)):
             async with database.transaction("a") as conn:
                 await insert(conn, name, "b")
         hand_over = sql.SQL("update {} set tenant_id = 'b'").format(sql.Identifier(name))
-        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        with pytest.raises(InsufficientPrivilege, match=refusal(name)):
             await within(database, "a", hand_over)
 
 
@@ -116,8 +149,9 @@ async def test_without_a_tenant(database: Database, tables: list[str], tenant: s
         async with database.connection() as conn:
             if tenant is not None:
                 await conn.execute("select set_config('parley.tenant', '', false)")
-            assert await all_of(conn, "select from {}", name) == [], name
-            with pytest.raises(InsufficientPrivilege, match="row-level security"):
+            if name not in HIDDEN:
+                assert await all_of(conn, "select from {}", name) == [], name
+            with pytest.raises(InsufficientPrivilege, match=refusal(name)):
                 await insert(conn, name, "")
 
 
@@ -177,23 +211,57 @@ async def test_a_temporary_table_does_not_mislead(database: Database, tables: li
         assert await all_of(conn, "select * from take_over_runs('me', 1, 9)") == []
 
 
-async def test_the_sweeper_sees_leases_alone(admin_url: str, tables: list[str]) -> None:
-    """The role behind the functions that cross tenants can do nothing but keep leases."""
+async def test_the_sweeper_sees_what_is_due_alone(admin_url: str, tables: list[str]) -> None:
+    """The role behind the functions that cross tenants can keep leases and find what is due."""
     async with await AsyncConnection.connect(admin_url, autocommit=True) as conn:
         await conn.execute("set search_path = parley")
         await conn.execute("set role parley_sweeper")
         for name in (*tables, *SHARED):
-            if name != "runs":
+            if name not in SWEPT:
+                with pytest.raises(InsufficientPrivilege):
+                    await all_of(conn, "select from {}", name)
+        for name in SWEPT:
+            for statement in (
+                "update {} set tenant_id = 'a'",
+                "delete from {}",
+                "insert into {} default values",
+                "truncate {}",
+            ):
+                with pytest.raises(InsufficientPrivilege):
+                    await all_of(conn, statement, name)
+        for statement in (
+            "update runs set input = '{}'",
+            "update approvals set status = 'approved'",
+            "update notices set body = '{}'",
+            *(f"select {column} from approvals" for column in ("arguments", "evidence", "digest")),
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                await conn.execute(statement.encode())
+
+
+async def test_the_auditor_appends_alone(admin_url: str, tables: list[str]) -> None:
+    """The role behind the audit log sees nothing else, and cannot change an entry."""
+    async with await AsyncConnection.connect(admin_url, autocommit=True) as conn:
+        await conn.execute("set search_path = parley")
+        await conn.execute("set role parley_auditor")
+        for name in (*tables, *SHARED):
+            if name not in SEALED:
                 with pytest.raises(InsufficientPrivilege):
                     await all_of(conn, "select from {}", name)
         for statement in (
-            "update runs set input = '{}'",
-            "update runs set tenant_id = 'a'",
-            "delete from runs",
-            "insert into runs default values",
+            "update audit_log set actor = 'nobody'",
+            "delete from audit_log",
+            "truncate audit_log",
+            "delete from audit_heads",
+            "truncate audit_heads",
         ):
             with pytest.raises(InsufficientPrivilege):
                 await conn.execute(sql.SQL(statement))
+
+
+def refusal(table: str) -> str:
+    """Return what says that a tenant may not write a row there."""
+    return "permission denied" if table in SEALED else "row-level security"
 
 
 async def within(database: Database, tenant: str, statement: sql.SQL | sql.Composed) -> None:
@@ -231,6 +299,9 @@ async def all_of(
 WAYS_AROUND = [
     "set role postgres",
     "set role parley_sweeper",
+    "set role parley_auditor",
+    "select * from audit_tenants()",
+    "alter table audit_log disable trigger all",
     "set session authorization postgres",
     "set local row_security = off; select * from threads",
     "alter table threads disable row level security",
@@ -285,7 +356,11 @@ select c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
                       like '(tenant_id = NULLIF(current_setting(''parley.tenant''%'
                   and pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid))
        and not exists (select from pg_policy p where p.polrelid = c.oid and p.polname <> 'tenant'
-                          and p.polroles <> array['parley_sweeper'::regrole::oid]),
+                          and p.polroles <> array['parley_sweeper'::regrole::oid]
+                          -- the end of every log, for the owner who verifies them
+                          and (p.polname, p.polrelid, p.polcmd, p.polroles) is distinct from
+                              ('list', 'parley.audit_heads'::regclass, 'r',
+                               array['parley_auditor'::regrole::oid])),
        exists (select from pg_attribute a
                 where a.attrelid = c.oid and a.attname = 'tenant_id' and a.attnotnull)
   from pg_class c
