@@ -12,14 +12,13 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from core.cancel import heed_cancellation
 from core.errors import OperatorError, RunActive, RunEnded, RunNotFound, ThreadNotFound
 from core.events import Event
 from core.telemetry import Tracer
@@ -27,6 +26,7 @@ from core.turn import HistoryMessage, TurnState
 from db import checkpoints, events, runs, threads
 from db.listen import Listener
 from graphs.journal import ATTEMPT_BASE
+from graphs.tails import Tails, parse_id
 from graphs.turn import Lease, Turn, TurnFactory
 from nodes.context import Limits, Services
 from tools import approvals
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 
 CLAIM_AT_ONCE = 16  # queued runs
 TAKE_OVER_AT_ONCE = 8  # runs taken over per sweep, so that a new process is not flooded
-WAKE_SECONDS = 2.0  # a lost notification delays a tailer of another process by this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Runner:
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
         self._live: dict[UUID, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._tails = Tails(services.database, self._live)
         self._queue = asyncio.Event()  # there may be a run to begin
         self._reviews = Reviews(services.database, services.tools, services.policy)
         self._closing = False
@@ -192,47 +191,14 @@ class Runner:
             async with self._database.transaction(tenant_id) as conn:
                 await runs.unsay(conn, thread, [run.run_id for run in busy])
 
-    async def tail(
+    def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0
     ) -> AsyncIterator[Event]:
         """Yield the events of a run above `after`, stored and coming, until its terminal event.
 
         Raises RunNotFound. Works for runs of any process.
         """
-        run = parse_id(run_id, RunNotFound)
-        thread = parse_id(thread_id, RunNotFound)
-        with self._woken(run) as wake:
-            ended = False
-            while not ended:
-                if (turn := self._live.get(run)) is not None and turn.is_of(tenant_id, thread):
-                    async for event in self._of_live(turn, tenant_id, after):
-                        yield event
-                        after = event.seq
-                        if event.is_terminal:
-                            return
-                wake.clear()
-                async with self._database.transaction(tenant_id) as conn:
-                    ended = (await runs.get(conn, thread, run)).status in runs.ENDED
-                    waiting = await events.read(conn, run, after=after)
-                for event in waiting:
-                    yield event
-                    after = event.seq
-                if not ended and run not in self._live:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), WAKE_SECONDS)
-                    heed_cancellation()
-
-    async def _of_live(self, turn: Turn, tenant_id: str, after: int) -> AsyncIterator[Event]:
-        """Yield the events of a run that this process works on, until it stops doing so."""
-        if after < turn.journal.base:
-            async with self._database.transaction(tenant_id) as conn:
-                earlier = await events.read(conn, turn.lease.run_id, after=after)
-            for event in earlier:
-                if event.seq <= turn.journal.base:
-                    yield event
-                    after = event.seq
-        async for event in turn.journal.follow(after):
-            yield event
+        return self._tails.follow(tenant_id, thread_id, run_id, after=after)
 
     async def cancel(self, *, tenant_id: str, thread_id: str, run_id: str) -> None:
         """Ask a run to stop, wherever it runs; raises RunNotFound or RunEnded."""
@@ -284,8 +250,7 @@ class Runner:
             await turn.run()
         finally:
             del self._live[turn.lease.run_id]
-            for wake in self._waiting.get(turn.lease.run_id, ()):
-                wake.set()
+            self._tails.wake(turn.lease.run_id)
             self._queue.set()  # the thread is free for the next one
 
     async def _heartbeats(self) -> None:
@@ -359,8 +324,7 @@ class Runner:
             work = await runs.load(conn, tenant_id, run_id)
         if work is not None and run_id not in self._live:
             self._begin(self._turns.resumed(work))
-            for wake in self._waiting.get(run_id, ()):
-                wake.set()
+            self._tails.wake(run_id)
 
     async def _flushes(self) -> None:
         while True:
@@ -381,19 +345,7 @@ class Runner:
                 if (turn := self._live.get(run_id)) is not None:
                     turn.cancel()
                 continue
-            for wake in self._waiting.get(run_id, ()):
-                wake.set()
-
-    @contextlib.contextmanager
-    def _woken(self, run_id: UUID) -> Iterator[asyncio.Event]:
-        wake = asyncio.Event()
-        self._waiting.setdefault(run_id, set()).add(wake)
-        try:
-            yield wake
-        finally:
-            self._waiting[run_id].discard(wake)
-            if not self._waiting[run_id]:
-                del self._waiting[run_id]
+            self._tails.wake(run_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -405,11 +357,3 @@ class Runner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the runner ended", exc_info=error)
-
-
-def parse_id(value: str, error: type[ThreadNotFound] | type[RunNotFound]) -> UUID:
-    """Return `value` as a UUID; what is none names nothing, hence `error`."""
-    try:
-        return UUID(value)
-    except ValueError as reason:
-        raise error from reason
