@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -35,6 +35,9 @@ class Run:
     attempt: int
     created_at: datetime
     finished_at: datetime | None
+    approvals: list[UUID] = field(
+        default_factory=list
+    )  # that a waiting run waits for, oldest first
 
 
 @dataclass(frozen=True, slots=True)

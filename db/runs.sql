@@ -66,14 +66,22 @@ with run as (
 select (select count(*) from run), (select count(*) from message)
 
 -- get --
--- One run of a thread.
-select run_id, thread_id, status, error, attempt, created_at, finished_at
-  from runs where thread_id = %(thread_id)s and run_id = %(run_id)s
+-- One run of a thread, and what it waits for.
+select run_id, thread_id, status, error, attempt, created_at, finished_at,
+       case when status = 'waiting' then array(
+           select a.approval_id from approvals a
+            where a.run_id = r.run_id and a.status = 'pending'
+            order by a.created_at, a.approval_id) else '{}' end as approvals
+  from runs r where thread_id = %(thread_id)s and run_id = %(run_id)s
 
 -- list_of_thread --
--- The runs of a thread, newest first.
-select run_id, thread_id, status, error, attempt, created_at, finished_at
-  from runs where thread_id = %(thread_id)s
+-- The runs of a thread, newest first, and what they wait for.
+select run_id, thread_id, status, error, attempt, created_at, finished_at,
+       case when status = 'waiting' then array(
+           select a.approval_id from approvals a
+            where a.run_id = r.run_id and a.status = 'pending'
+            order by a.created_at, a.approval_id) else '{}' end as approvals
+  from runs r where thread_id = %(thread_id)s
  order by created_at desc, run_id desc limit %(limit)s
 
 -- load --

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -193,7 +193,7 @@ class Runner:
 
     def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run above `after`, stored and coming, until its terminal event.
 
         Raises RunNotFound. Works for runs of any process.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from uuid import UUID
 
 from core.cancel import heed_cancellation
@@ -33,7 +33,7 @@ class Tails:
 
     async def follow(
         self, tenant_id: str, thread_id: str, run_id: str, *, after: int = 0
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run above `after`, stored and coming, until its terminal event.
 
         Raises RunNotFound.
