@@ -200,6 +200,13 @@ async def request_cancel(conn: Conn, thread_id: UUID, run_id: UUID) -> bool:
     return await cursor.fetchone() is not None
 
 
+async def queued(conn: Conn, thread_id: UUID) -> int:
+    """Return how many runs of a thread wait for their turn."""
+    row = await (await conn.execute(SQL["queued"], {"thread_id": thread_id})).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def active(conn: Conn, thread_id: UUID) -> list[Run]:
     """Return the runs of a thread that run, wait or are queued, oldest first."""
     async with conn.cursor(row_factory=class_row(Run)) as cursor:

@@ -8,23 +8,24 @@ Everything that happens is an event in the run's log; clients only read the log.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from core.errors import OperatorError, RunActive, RunEnded, RunNotFound, ThreadNotFound
+from core.errors import OperatorError, RunEnded, RunNotFound
 from core.events import Event
 from core.telemetry import Tracer
 from core.turn import HistoryMessage, TurnState
-from db import checkpoints, events, runs, threads
+from db import checkpoints, events, runs
+from db.keys import RequestKey
 from db.listen import Listener
+from graphs.admission import Admission, Multitask, Request, StartedRun
 from graphs.journal import ATTEMPT_BASE
 from graphs.tails import Tails, parse_id
 from graphs.turn import Lease, Turn, TurnFactory
@@ -52,24 +53,6 @@ class Pace:
     max_attempts: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class StartedRun:
-    """What a caller needs to follow a run."""
-
-    run_id: str
-    thread_id: str
-    message_id: str  # of the user's message
-    queued: bool = False  # it begins when the run before it in its thread has ended
-
-
-# What to do with a message that comes while its thread is busy, in LangGraph's words.
-# enqueue: it waits. reject: it is refused. interrupt: what runs is cancelled and stays as far as it
-# came. rollback: what runs is cancelled and its messages are taken back.
-Multitask = Literal["enqueue", "reject", "interrupt", "rollback"]
-MOST_QUEUED = 20  # runs of a thread
-STOP_SECONDS = 5.0  # for a run to end that was cancelled for another's sake
-
-
 class Runner:
     """Works on runs until it is closed; `async with` keeps its heartbeat, sweeper and listener."""
 
@@ -82,6 +65,9 @@ class Runner:
         self._live: dict[UUID, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._tails = Tails(services.database, self._live)
+        self._admission = Admission(
+            services.database, self._worker, pace.lease_seconds, stop=self._stop
+        )
         self._queue = asyncio.Event()  # there may be a run to begin
         self._reviews = Reviews(services.database, services.tools, services.policy)
         self._closing = False
@@ -115,11 +101,15 @@ class Runner:
         given_history: Sequence[HistoryMessage] = (),
         parameters: dict[str, Any] | None = None,
         multitask: Multitask = "enqueue",
+        key: RequestKey | None = None,
+        webhook: bool = False,
     ) -> StartedRun:
         """Store the user's message and begin a run on it, or queue it behind another.
 
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
-        Raises ThreadNotFound, RunActive (rejected, or too many queued), DatabaseUnavailable.
+        key: a request that comes again gets the run that it has begun. webhook: tell its end.
+        Raises ThreadNotFound, RunActive (rejected, or too many queued), KeyReused, KeyInFlight,
+        DatabaseUnavailable.
         """
         state = TurnState(
             text=text,
@@ -127,69 +117,16 @@ class Runner:
             given_history=list(given_history),
             parameters=parameters or {},
         )
-        thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
-        if thread_id is not None and multitask in ("interrupt", "rollback"):
-            await self._make_way(tenant_id, user_id, thread, taken_back=multitask == "rollback")
-        try:
-            return await self._store(tenant_id, user_id, thread, state, new=thread_id is None)
-        except RunActive:
-            if multitask == "reject":
-                raise
-            return await self._store(tenant_id, user_id, thread, state, queued=True)
-
-    async def _store(
-        self,
-        tenant_id: str,
-        user_id: str,
-        thread: UUID,
-        state: TurnState,
-        *,
-        new: bool = False,
-        queued: bool = False,
-    ) -> StartedRun:
-        run_id, message_id = uuid7(), uuid7()
-        async with self._database.transaction(tenant_id) as conn:
-            if new:
-                await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
-            if queued and len(await runs.active(conn, thread)) > MOST_QUEUED:
-                raise RunActive(f"This thread has {MOST_QUEUED} messages waiting already.")
-            state["user_seq"] = await runs.start(
-                conn,
-                tenant_id=tenant_id,
-                user_id=user_id,
-                thread_id=thread,
-                run_id=run_id,
-                message_id=message_id,
-                text=state["text"],
-                state=state,
-                worker=self._worker,
-                lease_seconds=self._pace.lease_seconds,
-                queued=queued,
-            )
-        if not queued:
-            lease = Lease(tenant_id, user_id, thread, run_id, token=1, attempt=1)
+        if webhook:
+            state["webhook"] = True
+        started = await self._admission.admit(
+            Request(tenant_id, user_id, thread_id, state, multitask, key)
+        )
+        if not (started.queued or started.repeated):
+            thread, run = UUID(started.thread_id), UUID(started.run_id)
+            lease = Lease(tenant_id, user_id, thread, run, token=1, attempt=1)
             self._begin(self._turns.new(lease, state))
-        return StartedRun(str(run_id), str(thread), str(message_id), queued)
-
-    async def _make_way(
-        self, tenant_id: str, user_id: str, thread: UUID, *, taken_back: bool
-    ) -> None:
-        """Cancel what the thread is busy with, and wait for its end."""
-        async with self._database.transaction(tenant_id) as conn:
-            if (await threads.get(conn, thread)).user_id != user_id:
-                raise ThreadNotFound
-            busy = await runs.active(conn, thread)
-        for run in reversed(busy):
-            # It may end by itself in the meantime, or belong to a process that died.
-            with contextlib.suppress(RunEnded, TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    of, which = str(thread), str(run.run_id)
-                    await self.cancel(tenant_id=tenant_id, thread_id=of, run_id=which)
-                    async for _ in self.tail(tenant_id=tenant_id, thread_id=of, run_id=which):
-                        pass
-        if taken_back and busy:
-            async with self._database.transaction(tenant_id) as conn:
-                await runs.unsay(conn, thread, [run.run_id for run in busy])
+        return started
 
     def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0
@@ -209,6 +146,12 @@ class Runner:
                 await self._end_idle(conn, tenant_id, thread, run)
         if (turn := self._live.get(run)) is not None:
             turn.cancel()
+
+    async def _stop(self, tenant_id: str, thread_id: str, run_id: str) -> None:
+        """Cancel a run and wait for its end."""
+        await self.cancel(tenant_id=tenant_id, thread_id=thread_id, run_id=run_id)
+        async for _ in self.tail(tenant_id=tenant_id, thread_id=thread_id, run_id=run_id):
+            pass
 
     async def _end_idle(self, conn: Conn, tenant_id: str, thread: UUID, run: UUID) -> None:
         """Cancel a run that waits or is queued; raises RunNotFound or RunEnded."""

@@ -26,7 +26,7 @@ from api.state import ServicesDep, StreamsDep
 from core.errors import ModelNotFound, ServerStopping, ThreadNotFound
 from core.turn import ModelRecord
 from db import runs
-from graphs.runner import StartedRun
+from graphs.admission import StartedRun
 from tools import approvals
 
 MODEL = "parley"

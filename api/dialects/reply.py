@@ -13,7 +13,7 @@ from api.errors import openai_body
 from core.errors import ParleyError, StreamCut
 from core.events import Event
 from core.turn import ModelRecord
-from graphs.runner import StartedRun
+from graphs.admission import StartedRun
 
 DONE = b"data: [DONE]\n\n"
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import Body, Metadata, Title
-from graphs.runner import Multitask
+from graphs.admission import Multitask
 
 _THREAD = {
     "thread_id": "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10",

@@ -17,7 +17,7 @@ from core.events import Event, EventType
 from core.turn import ModelRecord
 from db import runs
 from db.runs import Status
-from graphs.runner import StartedRun
+from graphs.admission import StartedRun
 
 RECORD = ModelRecord(name="m", version="7", server="s 1")
 REPLY = Reply(StartedRun("run", "thread", "message"), RECORD, created=5)
