@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.version import VERSION
+from api.webhooks import sending
 from core import langfuse
 from core.metrics import Metrics
 from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
@@ -107,6 +108,7 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                 tracer,
             ) as runner,
             jobs(settings, database, embedder, background=background) as worker,
+            telling(settings, database, background=background),
         ):
             yield Services(
                 settings=settings,
@@ -219,6 +221,18 @@ async def jobs(
     )
     async with working(worker):
         yield worker
+
+
+@asynccontextmanager
+async def telling(
+    settings: Settings, database: Database, *, background: bool
+) -> AsyncIterator[None]:
+    """Send notices beside the requests."""
+    if not background:
+        yield
+        return
+    async with sending(database, settings.webhooks):
+        yield
 
 
 def limits(settings: Settings) -> turn.Limits:

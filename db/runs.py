@@ -233,14 +233,14 @@ async def unsay(conn: Conn, thread_id: UUID, run_ids: Collection[UUID]) -> None:
     await conn.execute(SQL["unsay"], {"thread_id": thread_id, "run_ids": list(run_ids)})
 
 
-async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int] | None:
-    """Cancel a run that nobody works on; return its user and the attempts it has had.
+async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int, bool] | None:
+    """Cancel a run that nobody works on; return its user, its attempts, and whether to tell it.
 
     None when it is none: it runs, has ended, or does not exist.
     """
     parameters = {"thread_id": thread_id, "run_id": run_id}
     row = await (await conn.execute(SQL["end_idle"], parameters)).fetchone()
-    return None if row is None else (str(row[0]), int(row[1]))
+    return None if row is None else (str(row[0]), int(row[1]), bool(row[2]))
 
 
 async def claim_queued(

@@ -125,7 +125,7 @@ delete from messages m using runs r
 -- Ends a run that nobody works on; its last event comes after all that it may have.
 update runs set status = 'cancelled', cancel_requested = true, finished_at = now()
  where thread_id = %(thread_id)s and run_id = %(run_id)s and status in ('queued', 'waiting')
-returning user_id, attempt
+returning user_id, attempt, coalesce((input ->> 'webhook')::boolean, false)
 
 -- claim_queued --
 -- Takes queued runs that may begin, across tenants.

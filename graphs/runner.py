@@ -30,7 +30,7 @@ from graphs.journal import ATTEMPT_BASE
 from graphs.tails import Tails, parse_id
 from graphs.turn import Lease, Turn, TurnFactory
 from nodes.context import Limits, Services
-from tools import approvals
+from tools import approvals, notices
 from tools.executor import close_run
 from tools.ledger import Conn
 from tools.reviews import Reviews
@@ -159,7 +159,7 @@ class Runner:
         if idle is None:
             await runs.get(conn, thread, run)
             raise RunEnded
-        user_id, attempt = idle
+        user_id, attempt, webhook = idle
         await close_run(conn, run, self.services.policy, Caller(tenant_id, user_id))
         cancelled = Event(attempt * ATTEMPT_BASE + 1, "run.cancelled", {"run_id": str(run)})
         await events.append(
@@ -170,6 +170,10 @@ class Runner:
             events=[cancelled],
             ended=True,
         )
+        if webhook:
+            await notices.tell_end(
+                conn, tenant_id=tenant_id, thread_id=thread, run_id=run, status="cancelled"
+            )
         await checkpoints.prune(conn, str(run))
 
     async def drain(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.bodies import JsonRoute
 from api.build import Services
@@ -17,6 +17,7 @@ from api.dialects import resources
 from api.dialects.cursor import read_cursor, write_cursor
 from api.dialects.outcome import await_outcome, until_waiting
 from api.ids import RunId, ThreadId, owned
+from api.keys import KeyHeader, request_key
 from api.sse import EventStream, frame
 from api.state import ServicesDep, StreamsDep
 from core.errors import InvalidInput, RunEnded, RunNotFound
@@ -161,6 +162,8 @@ async def start_run(
     streams: StreamsDep,
     caller: CallerDep,
     response: Response,
+    request: Request,
+    idempotency_key: KeyHeader = None,
     wait: Annotated[bool, Query(description="Answer when the run has ended.")] = False,
 ) -> Any:
     """Send a message: begins a turn, which goes on whether or not you listen.
@@ -169,6 +172,7 @@ async def start_run(
     is returned at once and its events are at `Location`. A run that waits for a person answers
     `?wait=true` with 202 and what it waits for; a stream stays open until they have decided.
     A second message during a turn waits for its end, unless `multitask_strategy` says otherwise.
+    The same request with the same `Idempotency-Key` is answered with the run that it has begun.
     """
     text = accept(body.input, what="input")
     if wait and body.stream:
@@ -179,6 +183,8 @@ async def start_run(
         thread_id=str(thread_id),
         text=text,
         multitask=body.multitask_strategy,
+        key=request_key(idempotency_key, request, body),
+        webhook=body.webhook,
     )
     run_id = UUID(started.run_id)
     path = f"/v1/threads/{thread_id}/runs/{run_id}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
@@ -22,6 +22,7 @@ from api.dialects.outcome import await_outcome, until_waiting
 from api.dialects.reply import Question, Reply, data, stream
 from api.errors import openai_body
 from api.ids import canonical
+from api.keys import KeyHeader, request_key
 from api.state import ServicesDep, StreamsDep
 from core.errors import ModelNotFound, ServerStopping, ThreadNotFound
 from core.turn import ModelRecord
@@ -57,7 +58,12 @@ async def read_model(
     responses=answers(examples.COMPLETION, stream=examples.STREAM),
 )
 async def complete_chat(
-    body: ChatRequest, services: ServicesDep, streams: StreamsDep, caller: CallerDep
+    body: ChatRequest,
+    services: ServicesDep,
+    streams: StreamsDep,
+    caller: CallerDep,
+    request: Request,
+    idempotency_key: KeyHeader = None,
 ) -> Response:
     """Answer the last message; with `stream` as it is written.
 
@@ -83,6 +89,7 @@ async def complete_chat(
         instructions=said.instructions,
         given_history=said.history if body.thread_id is None else [],
         parameters=wanted,
+        key=request_key(idempotency_key, request, body),
     )
     asking = Asking(services, caller.tenant_id, run)
     events = until_waiting(

@@ -131,6 +131,9 @@ class NewRun(Body):
         description="While another turn of the thread runs: wait for it, be refused, cancel it "
         "and keep its question, or cancel it and take its messages back.",
     )
+    webhook: bool = Field(
+        False, description="Tell `WEBHOOK_URL` when the run waits for a person and when it ends."
+    )
 
 
 class Thread(BaseModel):

@@ -109,7 +109,7 @@ LETTER = Tool(
         "required": ["to"],
         "additionalProperties": False,
     },
-    declaration=Declaration(effect="external", idempotency="keyed", hosts=frozenset({"post"})),
+    declaration=Declaration(effect="internal_write", idempotency="keyed"),
     run=_send,
 )
 
