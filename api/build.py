@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from api.keys import Keys
 from api.version import VERSION
+from api.webhooks import sending
 from core import langfuse
 from core.metrics import Metrics
 from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
@@ -113,6 +114,7 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                 tracer,
             ) as runner,
             jobs(settings, database, embedder, background=background) as worker,
+            telling(settings, database, background=background),
         ):
             yield Services(
                 settings=settings,
@@ -227,6 +229,18 @@ async def jobs(
     )
     async with working(worker):
         yield worker
+
+
+@asynccontextmanager
+async def telling(
+    settings: Settings, database: Database, *, background: bool
+) -> AsyncIterator[None]:
+    """Send notices beside the requests."""
+    if not background:
+        yield
+        return
+    async with sending(database, settings.webhooks):
+        yield
 
 
 def limits(settings: Settings) -> turn.Limits:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsInvalid
 
+MIN_SECRET = 16  # characters of a key that signs
 _CONFIG = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
 
 
@@ -172,6 +175,43 @@ class ToolSettings(BaseSettings):
     )
 
 
+class WebhookSettings(BaseSettings):
+    """Tells a server of yours about approvals, and about runs whose caller asked for it."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="WEBHOOK_")
+
+    url: str | None = Field(None, description="Where notices are posted. Empty: nobody is told.")
+    secret: SecretStr | None = Field(
+        None,
+        description="Signs them; at least 16 characters, or `whsec_` and the base64 of a key.",
+        validate_default=True,
+    )
+    timeout_seconds: float = Field(10.0, gt=0, description="For an answer; then again later.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        named = parts.hostname and parts.port != 0  # a port that is no number is a ValueError
+        if url is not None and not (parts.scheme in ("http", "https") and named):
+            raise ValueError("an http or https address is needed")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None:
+            if info.data.get("url") is not None:
+                raise ValueError("notices have to be signed, so WEBHOOK_URL needs a secret")
+            return None
+        value = secret.get_secret_value()
+        if len(value) < MIN_SECRET:
+            raise ValueError(f"at least {MIN_SECRET} characters are needed")
+        if value.startswith("whsec_"):
+            b64decode(value.removeprefix("whsec_"), validate=True)  # its error is a ValueError
+        return secret
+
+
 class LangfuseSettings(BaseSettings):
     """Langfuse: traces are off without keys."""
 
@@ -205,6 +245,7 @@ class Settings(BaseSettings):
     api: ApiSettings = Field(default_factory=ApiSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     tools: ToolSettings = Field(default_factory=ToolSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     langfuse: LangfuseSettings = Field(default_factory=LangfuseSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
@@ -222,5 +263,5 @@ def read() -> Settings:
 def _prefixes() -> dict[str, str]:
     """Return the prefix of the variables of each group, by its class."""
     groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, CacheSettings, ApiSettings)
-    others = (RunSettings, ToolSettings, LangfuseSettings, LogSettings)
+    others = (RunSettings, ToolSettings, WebhookSettings, LangfuseSettings, LogSettings)
     return {g.__name__: g.model_config.get("env_prefix", "") for g in (*groups, *others)}

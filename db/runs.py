@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -36,6 +36,9 @@ class Run:
     attempt: int
     created_at: datetime
     finished_at: datetime | None
+    approvals: list[UUID] = field(
+        default_factory=list
+    )  # that a waiting run waits for, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,13 @@ async def request_cancel(conn: Conn, thread_id: UUID, run_id: UUID) -> bool:
     return await cursor.fetchone() is not None
 
 
+async def queued(conn: Conn, thread_id: UUID) -> int:
+    """Return how many runs of a thread wait for their turn."""
+    row = await (await conn.execute(SQL["queued"], {"thread_id": thread_id})).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def active(conn: Conn, thread_id: UUID) -> list[Run]:
     """Return the runs of a thread that run, wait or are queued, oldest first."""
     async with conn.cursor(row_factory=class_row(Run)) as cursor:
@@ -232,14 +242,14 @@ async def unsay(conn: Conn, thread_id: UUID, run_ids: Collection[UUID]) -> None:
     await conn.execute(SQL["unsay"], {"thread_id": thread_id, "run_ids": list(run_ids)})
 
 
-async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int] | None:
-    """Cancel a run that nobody works on; return its user and the attempts it has had.
+async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int, bool] | None:
+    """Cancel a run that nobody works on; return its user, its attempts, and whether to tell it.
 
     None when it is none: it runs, has ended, or does not exist.
     """
     parameters = {"thread_id": thread_id, "run_id": run_id}
     row = await (await conn.execute(SQL["end_idle"], parameters)).fetchone()
-    return None if row is None else (str(row[0]), int(row[1]))
+    return None if row is None else (str(row[0]), int(row[1]), bool(row[2]))
 
 
 async def claim_queued(

@@ -26,14 +26,15 @@ select last_seq from thread
 
 -- start_queued --
 -- The same for a run that waits for its turn; whoever works on the thread's runs is told.
+-- Its place in the queue is that of its message: the clock is read when the thread is ours.
 with thread as (
     update threads set last_seq = last_seq + 1, updated_at = now()
      where thread_id = %(thread_id)s and user_id = %(user_id)s
     returning last_seq
 ), run as (
-    insert into runs (tenant_id, run_id, thread_id, user_id, status, attempt, input, lease_owner, lease_expires_at)
+    insert into runs (tenant_id, run_id, thread_id, user_id, status, attempt, input, lease_owner, lease_expires_at, created_at)
     select %(tenant_id)s, %(run_id)s, %(thread_id)s, %(user_id)s, 'queued', 0,
-           %(input)s::jsonb || jsonb_build_object('user_seq', last_seq), '', now()
+           %(input)s::jsonb || jsonb_build_object('user_seq', last_seq), '', now(), clock_timestamp()
       from thread
     returning run_id
 ), message as (
@@ -66,20 +67,32 @@ with run as (
 select (select count(*) from run), (select count(*) from message)
 
 -- get --
--- One run of a thread.
-select run_id, thread_id, status, error, attempt, created_at, finished_at
-  from runs where thread_id = %(thread_id)s and run_id = %(run_id)s
+-- One run of a thread, and what it waits for.
+select run_id, thread_id, status, error, attempt, created_at, finished_at,
+       case when status = 'waiting' then array(
+           select a.approval_id from approvals a
+            where a.run_id = r.run_id and a.status = 'pending'
+            order by a.created_at, a.approval_id) else '{}' end as approvals
+  from runs r where thread_id = %(thread_id)s and run_id = %(run_id)s
 
 -- list_of_thread --
--- The runs of a thread, newest first.
-select run_id, thread_id, status, error, attempt, created_at, finished_at
-  from runs where thread_id = %(thread_id)s
+-- The runs of a thread, newest first, and what they wait for.
+select run_id, thread_id, status, error, attempt, created_at, finished_at,
+       case when status = 'waiting' then array(
+           select a.approval_id from approvals a
+            where a.run_id = r.run_id and a.status = 'pending'
+            order by a.created_at, a.approval_id) else '{}' end as approvals
+  from runs r where thread_id = %(thread_id)s
  order by created_at desc, run_id desc limit %(limit)s
 
 -- load --
 -- What a process needs to take a run over.
 select thread_id, user_id, input, attempt, lease_token, cancel_requested, resumes
   from runs where run_id = %(run_id)s and status = 'running'
+
+-- queued --
+-- How many runs of a thread wait for their turn.
+select count(*) from runs where thread_id = %(thread_id)s and status = 'queued'
 
 -- active --
 -- The runs of a thread that have not ended, oldest first.
@@ -112,7 +125,7 @@ delete from messages m using runs r
 -- Ends a run that nobody works on; its last event comes after all that it may have.
 update runs set status = 'cancelled', cancel_requested = true, finished_at = now()
  where thread_id = %(thread_id)s and run_id = %(run_id)s and status in ('queued', 'waiting')
-returning user_id, attempt
+returning user_id, attempt, coalesce((input ->> 'webhook')::boolean, false)
 
 -- claim_queued --
 -- Takes queued runs that may begin, across tenants.

@@ -926,6 +926,8 @@ CREATE UNIQUE INDEX keyword_fresh_by_chunk ON parley.keyword_fresh USING btree (
 
 CREATE INDEX messages_by_run ON parley.messages USING btree (run_id);
 
+CREATE INDEX notices_done ON parley.notices USING btree (tenant_id, COALESCE(delivered_at, given_up_at)) WHERE (COALESCE(delivered_at, given_up_at) IS NOT NULL);
+
 CREATE INDEX notices_due ON parley.notices USING btree (next_at) WHERE ((delivered_at IS NULL) AND (given_up_at IS NULL));
 
 CREATE INDEX orders_by_time ON parley.orders USING btree (tenant_id, placed_at DESC, order_id);

@@ -8,28 +8,29 @@ Everything that happens is an event in the run's log; clients only read the log.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from core.cancel import heed_cancellation
-from core.errors import OperatorError, RunActive, RunEnded, RunNotFound, ThreadNotFound
+from core.errors import OperatorError, RunEnded, RunNotFound
 from core.events import Event
 from core.telemetry import Tracer
 from core.turn import HistoryMessage, TurnState
-from db import checkpoints, events, runs, threads
+from db import checkpoints, events, runs
+from db.keys import RequestKey
 from db.listen import Listener
+from graphs.admission import Admission, Multitask, Request, StartedRun
 from graphs.journal import ATTEMPT_BASE
+from graphs.tails import Tails, parse_id
 from graphs.turn import Lease, Turn, TurnFactory
 from nodes.context import Limits, Services
-from tools import approvals
+from tools import approvals, notices
 from tools.executor import close_run
 from tools.ledger import Conn
 from tools.reviews import Reviews
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 CLAIM_AT_ONCE = 16  # queued runs
 TAKE_OVER_AT_ONCE = 8  # runs taken over per sweep, so that a new process is not flooded
-WAKE_SECONDS = 2.0  # a lost notification delays a tailer of another process by this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,6 @@ class Pace:
     max_attempts: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class StartedRun:
-    """What a caller needs to follow a run."""
-
-    run_id: str
-    thread_id: str
-    message_id: str  # of the user's message
-    queued: bool = False  # it begins when the run before it in its thread has ended
-
-
-# What to do with a message that comes while its thread is busy, in LangGraph's words.
-# enqueue: it waits. reject: it is refused. interrupt: what runs is cancelled and stays as far as it
-# came. rollback: what runs is cancelled and its messages are taken back.
-Multitask = Literal["enqueue", "reject", "interrupt", "rollback"]
-MOST_QUEUED = 20  # runs of a thread
-STOP_SECONDS = 5.0  # for a run to end that was cancelled for another's sake
-
-
 class Runner:
     """Works on runs until it is closed; `async with` keeps its heartbeat, sweeper and listener."""
 
@@ -82,7 +64,10 @@ class Runner:
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{uuid7()}"
         self._live: dict[UUID, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._tails = Tails(services.database, self._live)
+        self._admission = Admission(
+            services.database, self._worker, pace.lease_seconds, stop=self._stop
+        )
         self._queue = asyncio.Event()  # there may be a run to begin
         self.reviews = Reviews(services.database, services.tools, services.policy)
         self._closing = False
@@ -118,12 +103,16 @@ class Runner:
         multitask: Multitask = "enqueue",
         groups: Sequence[str] = (),
         roles: frozenset[str] = frozenset(),
+        key: RequestKey | None = None,
+        webhook: bool = False,
     ) -> StartedRun:
         """Store the user's message and begin a run on it, or queue it behind another.
 
         groups, roles: of the user; the run keeps them, also where another process goes on with it.
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
-        Raises ThreadNotFound, RunActive (rejected, or too many queued), DatabaseUnavailable.
+        key: a request that comes again gets the run that it has begun. webhook: tell its end.
+        Raises ThreadNotFound, RunActive (rejected, or too many queued), KeyReused, KeyInFlight,
+        DatabaseUnavailable.
         """
         state = TurnState(
             text=text,
@@ -131,123 +120,36 @@ class Runner:
             given_history=list(given_history),
             parameters=parameters or {},
         )
-        thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
-        if thread_id is not None and multitask in ("interrupt", "rollback"):
-            await self._make_way(tenant_id, user_id, thread, taken_back=multitask == "rollback")
-        caller = Caller(tenant_id, user_id, tuple(groups), roles)
-        try:
-            return await self._store(caller, thread, state, new=thread_id is None)
-        except RunActive:
-            if multitask == "reject":
-                raise
-            return await self._store(caller, thread, state, queued=True)
-
-    async def _store(
-        self,
-        caller: Caller,
-        thread: UUID,
-        state: TurnState,
-        *,
-        new: bool = False,
-        queued: bool = False,
-    ) -> StartedRun:
-        tenant_id, user_id = caller.tenant_id, caller.user_id
-        run_id, message_id = uuid7(), uuid7()
-        async with self._database.transaction(tenant_id) as conn:
-            if new:
-                await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
-            if queued and len(await runs.active(conn, thread)) > MOST_QUEUED:
-                raise RunActive(f"This thread has {MOST_QUEUED} messages waiting already.")
-            state["user_seq"] = await runs.start(
-                conn,
-                tenant_id=tenant_id,
-                user_id=user_id,
-                thread_id=thread,
-                run_id=run_id,
-                message_id=message_id,
-                text=state["text"],
-                state=state,
-                worker=self._worker,
-                lease_seconds=self._pace.lease_seconds,
-                queued=queued,
-                groups=caller.groups,
-                roles=caller.roles,
+        if webhook:
+            state["webhook"] = True
+        started = await self._admission.admit(
+            Request(
+                Caller(tenant_id, user_id, tuple(groups), roles), thread_id, state, multitask, key
             )
-        if not queued:
+        )
+        if not (started.queued or started.repeated):
+            thread, run = UUID(started.thread_id), UUID(started.run_id)
             lease = Lease(
                 tenant_id,
                 user_id,
                 thread,
-                run_id,
+                run,
                 token=1,
                 attempt=1,
-                groups=caller.groups,
-                roles=caller.roles,
+                groups=tuple(groups),
+                roles=roles,
             )
             self._begin(self._turns.new(lease, state))
-        return StartedRun(str(run_id), str(thread), str(message_id), queued)
+        return started
 
-    async def _make_way(
-        self, tenant_id: str, user_id: str, thread: UUID, *, taken_back: bool
-    ) -> None:
-        """Cancel what the thread is busy with, and wait for its end."""
-        async with self._database.transaction(tenant_id) as conn:
-            if (await threads.get(conn, thread)).user_id != user_id:
-                raise ThreadNotFound
-            busy = await runs.active(conn, thread)
-        for run in reversed(busy):
-            # It may end by itself in the meantime, or belong to a process that died.
-            with contextlib.suppress(RunEnded, TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
-                    of, which = str(thread), str(run.run_id)
-                    await self.cancel(tenant_id=tenant_id, thread_id=of, run_id=which)
-                    async for _ in self.tail(tenant_id=tenant_id, thread_id=of, run_id=which):
-                        pass
-        if taken_back and busy:
-            async with self._database.transaction(tenant_id) as conn:
-                await runs.unsay(conn, thread, [run.run_id for run in busy])
-
-    async def tail(
+    def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run above `after`, stored and coming, until its terminal event.
 
         Raises RunNotFound. Works for runs of any process.
         """
-        run = parse_id(run_id, RunNotFound)
-        thread = parse_id(thread_id, RunNotFound)
-        with self._woken(run) as wake:
-            ended = False
-            while not ended:
-                if (turn := self._live.get(run)) is not None and turn.is_of(tenant_id, thread):
-                    async for event in self._of_live(turn, tenant_id, after):
-                        yield event
-                        after = event.seq
-                        if event.is_terminal:
-                            return
-                wake.clear()
-                async with self._database.transaction(tenant_id) as conn:
-                    ended = (await runs.get(conn, thread, run)).status in runs.ENDED
-                    waiting = await events.read(conn, run, after=after)
-                for event in waiting:
-                    yield event
-                    after = event.seq
-                if not ended and run not in self._live:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), WAKE_SECONDS)
-                    heed_cancellation()
-
-    async def _of_live(self, turn: Turn, tenant_id: str, after: int) -> AsyncIterator[Event]:
-        """Yield the events of a run that this process works on, until it stops doing so."""
-        if after < turn.journal.base:
-            async with self._database.transaction(tenant_id) as conn:
-                earlier = await events.read(conn, turn.lease.run_id, after=after)
-            for event in earlier:
-                if event.seq <= turn.journal.base:
-                    yield event
-                    after = event.seq
-        async for event in turn.journal.follow(after):
-            yield event
+        return self._tails.follow(tenant_id, thread_id, run_id, after=after)
 
     async def cancel(self, *, tenant_id: str, thread_id: str, run_id: str) -> None:
         """Ask a run to stop, wherever it runs; raises RunNotFound or RunEnded."""
@@ -259,13 +161,19 @@ class Runner:
         if (turn := self._live.get(run)) is not None:
             turn.cancel()
 
+    async def _stop(self, tenant_id: str, thread_id: str, run_id: str) -> None:
+        """Cancel a run and wait for its end."""
+        await self.cancel(tenant_id=tenant_id, thread_id=thread_id, run_id=run_id)
+        async for _ in self.tail(tenant_id=tenant_id, thread_id=thread_id, run_id=run_id):
+            pass
+
     async def _end_idle(self, conn: Conn, tenant_id: str, thread: UUID, run: UUID) -> None:
         """Cancel a run that waits or is queued; raises RunNotFound or RunEnded."""
         idle = await runs.end_idle(conn, thread, run)
         if idle is None:
             await runs.get(conn, thread, run)
             raise RunEnded
-        user_id, attempt = idle
+        user_id, attempt, webhook = idle
         await close_run(conn, run, self.services.policy, Caller(tenant_id, user_id))
         cancelled = Event(attempt * ATTEMPT_BASE + 1, "run.cancelled", {"run_id": str(run)})
         await events.append(
@@ -276,6 +184,10 @@ class Runner:
             events=[cancelled],
             ended=True,
         )
+        if webhook:
+            await notices.tell_end(
+                conn, tenant_id=tenant_id, thread_id=thread, run_id=run, status="cancelled"
+            )
         await checkpoints.prune(conn, str(run))
 
     async def drain(self, seconds: float) -> None:
@@ -299,8 +211,7 @@ class Runner:
             await turn.run()
         finally:
             del self._live[turn.lease.run_id]
-            for wake in self._waiting.get(turn.lease.run_id, ()):
-                wake.set()
+            self._tails.wake(turn.lease.run_id)
             self._queue.set()  # the thread is free for the next one
 
     async def _heartbeats(self) -> None:
@@ -374,8 +285,7 @@ class Runner:
             work = await runs.load(conn, tenant_id, run_id)
         if work is not None and run_id not in self._live:
             self._begin(self._turns.resumed(work))
-            for wake in self._waiting.get(run_id, ()):
-                wake.set()
+            self._tails.wake(run_id)
 
     async def _flushes(self) -> None:
         while True:
@@ -396,19 +306,7 @@ class Runner:
                 if (turn := self._live.get(run_id)) is not None:
                     turn.cancel()
                 continue
-            for wake in self._waiting.get(run_id, ()):
-                wake.set()
-
-    @contextlib.contextmanager
-    def _woken(self, run_id: UUID) -> Iterator[asyncio.Event]:
-        wake = asyncio.Event()
-        self._waiting.setdefault(run_id, set()).add(wake)
-        try:
-            yield wake
-        finally:
-            self._waiting[run_id].discard(wake)
-            if not self._waiting[run_id]:
-                del self._waiting[run_id]
+            self._tails.wake(run_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -420,11 +318,3 @@ class Runner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the runner ended", exc_info=error)
-
-
-def parse_id(value: str, error: type[ThreadNotFound] | type[RunNotFound]) -> UUID:
-    """Return `value` as a UUID; what is none names nothing, hence `error`."""
-    try:
-        return UUID(value)
-    except ValueError as reason:
-        raise error from reason

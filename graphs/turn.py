@@ -23,6 +23,7 @@ from graphs.journal import Journal
 from graphs.record import Outcome, failed, farewell, turn_log
 from nodes.context import Context, Limits, Services
 from nodes.stages import Stages
+from tools import notices
 from tools.executor import close_run
 from tools.ledger import Held
 from tools.tool import Caller
@@ -308,6 +309,7 @@ class Turn:
                 caller = Caller(lease.tenant_id, lease.user_id)
                 await close_run(conn, lease.run_id, services.policy, caller)
             await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
+            await self._tell(conn, outcome)
             if self._saver.stored:
                 await checkpoints.prune(conn, str(lease.run_id))
 
@@ -329,7 +331,22 @@ class Turn:
         )
         await self._saver.flush(conn)
         await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
-        await runs.pause(conn, lease.run_id, lease.token, approval_id=approval_id)
+        status = await runs.pause(conn, lease.run_id, lease.token, approval_id=approval_id)
+        if status == "waiting":  # nobody has decided meanwhile
+            await self._tell(conn, outcome)
+
+    async def _tell(self, conn: AsyncConnection[TupleRow], outcome: Outcome) -> None:
+        """Tell the outside, if it asked for it, in the transaction that makes it true."""
+        if self._input.get("webhook"):
+            await notices.tell_end(
+                conn,
+                tenant_id=self.lease.tenant_id,
+                thread_id=self.lease.thread_id,
+                run_id=self.lease.run_id,
+                status=outcome.status,
+                error=outcome.error,
+                approval_id=outcome.approval_id,
+            )
 
     def _log(self, outcome: Outcome) -> turns.TurnLog:
         return turn_log(

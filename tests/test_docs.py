@@ -50,7 +50,7 @@ def test_the_readme_repeats_settings_correctly() -> None:
 @pytest.mark.parametrize("page", OURS, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_variable_in_the_documentation_exists(page: Path) -> None:
     """No page speaks of a setting that is not there."""
-    prefixes = "DATABASE|MODEL|KNOWLEDGE|API|RUN|TOOLS|LANGFUSE|LOG"
+    prefixes = "DATABASE|MODEL|KNOWLEDGE|API|RUN|TOOLS|WEBHOOK|LANGFUSE|LOG"
     named = set(re.findall(rf"\b(?:{prefixes})_[A-Z_]+\b", page.read_text(encoding="utf-8")))
     assert named <= all_variables() | {"LANGFUSE_SALT"}
 

@@ -145,5 +145,6 @@ returning pg_notify('run_queued', run_id::text)
 select tenant_id, approval_id from approvals_due(%(most)s)
 
 -- notice --
--- What the outside is to be told.
+-- What the outside is to be told; whoever sends it is woken at the commit.
 insert into notices (tenant_id, kind, body) values (%(tenant_id)s, %(kind)s, %(body)s)
+returning pg_notify('notices', '')

@@ -27,6 +27,7 @@ _MESSAGE: dict[str, Any] = {
     "refusal": None,
     "annotations": [],
     "parley": {
+        "status": "succeeded",
         "thread_id": "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10",
         "run_id": "01937b6e-3c2f-7d02-8d0e-5f2f6f0f9d11",
         "citations": [{"marker": 1, "title": "Backups", "uri": "docs/backup.md"}],

@@ -8,14 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.bodies import JsonRoute
 from api.build import Services
 from api.caller import Caller, CallerDep
 from api.dialects import resources
 from api.dialects.cursor import read_cursor, write_cursor
-from api.dialects.outcome import await_outcome
+from api.dialects.outcome import await_outcome, until_waiting
+from api.idempotency import KeyHeader, request_key
 from api.ids import RunId, ThreadId, owned
 from api.sse import EventStream, frame
 from api.state import ServicesDep, StreamsDep
@@ -32,7 +33,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": resources.ErrorAnswer, "description": "A service does not answer."},
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": resources.ErrorAnswer, "description": "A run is active, or has ended."}
+    409: {
+        "model": resources.ErrorAnswer,
+        "description": "A run is active and you would not wait, too many wait, or it has ended.",
+    }
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -116,11 +120,14 @@ async def change_thread(
 
 @router.delete("/threads/{thread_id}", status_code=204)
 async def delete_thread(thread_id: ThreadId, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete a conversation with all that belongs to it; a running turn is cancelled first."""
+    """Delete a conversation with all that belongs to it; its turns are cancelled first.
+
+    Those that run, those that are queued, and those that wait for a person, whose questions end.
+    """
     async with services.database.transaction(caller.tenant_id) as conn:
         await owned(conn, caller, thread_id)
         active = await runs.active(conn, thread_id)
-    for run in reversed(active):  # the last one first, so that none begins meanwhile
+    for run in reversed(active):  # or cancelling the first would let the next one begin
         await _stop(services, caller, run)
     async with services.database.transaction(caller.tenant_id) as conn:
         await threads.delete(conn, thread_id)
@@ -155,13 +162,17 @@ async def start_run(
     streams: StreamsDep,
     caller: CallerDep,
     response: Response,
+    request: Request,
+    idempotency_key: KeyHeader = None,
     wait: Annotated[bool, Query(description="Answer when the run has ended.")] = False,
 ) -> Any:
     """Send a message: begins a turn, which goes on whether or not you listen.
 
     `stream` answers with its events, `?wait=true` with the finished message, otherwise the run
-    is returned at once and its events are at `Location`.
-    A second message during a turn is a 409.
+    is returned at once and its events are at `Location`. A run that waits for a person answers
+    `?wait=true` with 202 and what it waits for; a stream stays open until they have decided.
+    A second message during a turn waits for its end, unless `multitask_strategy` says otherwise.
+    The same request with the same `Idempotency-Key` is answered with the run that it has begun.
     """
     text = accept(body.input, what="input")
     if wait and body.stream:
@@ -173,6 +184,9 @@ async def start_run(
         roles=caller.roles,
         thread_id=str(thread_id),
         text=text,
+        multitask=body.multitask_strategy,
+        key=request_key(idempotency_key, request, body),
+        webhook=body.webhook,
     )
     run_id = UUID(started.run_id)
     path = f"/v1/threads/{thread_id}/runs/{run_id}"
@@ -182,11 +196,17 @@ async def start_run(
     )
     if body.stream:
         return streams.response(framed(events), headers=headers)
-    outcome = await streams.unless_closed(await_outcome(events)) if wait else None
-    async with services.database.transaction(caller.tenant_id) as conn:
-        run = resources.Run.model_validate(await runs.get(conn, thread_id, run_id))
+
+    async def look() -> runs.Run:
+        async with services.database.transaction(caller.tenant_id) as conn:
+            return await runs.get(conn, thread_id, run_id)
+
+    outcome = (
+        await streams.unless_closed(await_outcome(until_waiting(events, look))) if wait else None
+    )
+    run = resources.Run.model_validate(await look())
     response.headers.update(headers)
-    if outcome is None:
+    if outcome is None or outcome.waiting:
         return run
     answered = resources.AnsweredRun(
         run=run, message=resources.Answer.model_validate(outcome.message)

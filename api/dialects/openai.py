@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Annotated, Any
+from uuid import UUID
 
-import orjson
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from api.bodies import JsonRoute
+from api.build import Services
 from api.caller import CallerDep
 from api.dialects import examples
 from api.dialects.completions import ChatRequest, check, converse, sampling
 from api.dialects.examples import answers
-from api.dialects.outcome import Outcome, await_outcome
+from api.dialects.outcome import await_outcome, until_waiting
+from api.dialects.reply import Question, Reply, data, stream
 from api.errors import openai_body
+from api.idempotency import KeyHeader, request_key
 from api.ids import canonical
 from api.state import ServicesDep, StreamsDep
-from core.errors import ModelNotFound, ParleyError, ServerStopping, StreamCut, ThreadNotFound
-from core.events import Event
+from core.errors import ModelNotFound, ServerStopping, ThreadNotFound
 from core.turn import ModelRecord
-from graphs.runner import StartedRun
+from db import runs
+from graphs.admission import StartedRun
+from tools import approvals
 
 MODEL = "parley"
-DONE = b"data: [DONE]\n\n"
 
 router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 
@@ -55,13 +58,20 @@ async def read_model(
     responses=answers(examples.COMPLETION, stream=examples.STREAM),
 )
 async def complete_chat(
-    body: ChatRequest, services: ServicesDep, streams: StreamsDep, caller: CallerDep
+    body: ChatRequest,
+    services: ServicesDep,
+    streams: StreamsDep,
+    caller: CallerDep,
+    request: Request,
+    idempotency_key: KeyHeader = None,
 ) -> Response:
     """Answer the last message; with `stream` as it is written.
 
     The answer cites its sources as [1], [2]; what they stand for is in the extra field `parley`
     of the message, in a stream of the last delta. Each request begins a thread of its own,
-    unless it names one in `thread_id`.
+    unless it names one in `thread_id`. A turn that waits for a person is answered at once: the
+    text says so, and `parley` has the status `waiting` and the approvals. It goes on by itself
+    when they have decided, and its answer is added to the thread.
     """
     if body.model != MODEL:
         raise ModelNotFound(param="model")
@@ -81,17 +91,23 @@ async def complete_chat(
         instructions=said.instructions,
         given_history=said.history if body.thread_id is None else [],
         parameters=wanted,
+        key=request_key(idempotency_key, request, body),
     )
-    events = services.runner.tail(
-        tenant_id=caller.tenant_id, thread_id=run.thread_id, run_id=run.run_id
+    asking = Asking(services, caller.tenant_id, run)
+    events = until_waiting(
+        services.runner.tail(
+            tenant_id=caller.tenant_id, thread_id=run.thread_id, run_id=run.run_id
+        ),
+        asking.look,
     )
     reply = Reply(run, record, created=int(time.time()))
     headers = {"Content-Location": f"/v1/threads/{run.thread_id}/runs/{run.run_id}"}
     if not body.stream:
         outcome = await streams.unless_closed(await_outcome(events))
-        return JSONResponse(reply.completion(outcome), headers=headers)
+        question = await asking.question() if outcome.waiting else None
+        return JSONResponse(reply.completion(outcome, question), headers=headers)
     usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    chunks = stream(events, reply, include_usage=usage)
+    chunks = stream(events, reply, include_usage=usage, ask=asking.question)
     # What fails before the first word is an HTTP status, so wait for the word.
     first = await streams.unless_closed(begin(chunks))
     return streams.response(
@@ -103,131 +119,35 @@ async def complete_chat(
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What all parts of one answer share."""
+class Asking:
+    """Looks what a run waits for."""
 
+    services: Services
+    tenant_id: str
     run: StartedRun
-    record: ModelRecord
-    created: int  # seconds since 1970
 
-    def completion(self, outcome: Outcome) -> dict[str, Any]:
-        """Return the whole answer."""
-        assert outcome.message is not None
-        message = {
-            "role": "assistant",
-            "content": outcome.message["content"],
-            "refusal": None,
-            "annotations": [],
-            "parley": self.parley(outcome),
-        }
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": outcome.message["finish_reason"],
-        }
-        return {
-            **self._head("chat.completion"),
-            "choices": [choice],
-            "usage": usage_of(outcome),
-        }
+    async def look(self) -> runs.Run:
+        """Return the run as it is."""
+        async with self.services.database.transaction(self.tenant_id) as conn:
+            return await runs.get(conn, UUID(self.run.thread_id), UUID(self.run.run_id))
 
-    def chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None) -> dict[str, Any]:
-        """Return a piece of the answer."""
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return {**self._head("chat.completion.chunk"), "choices": [choice]}
-
-    def usage_chunk(self, outcome: Outcome) -> dict[str, Any]:
-        """Return the chunk that only counts."""
-        return {
-            **self._head("chat.completion.chunk"),
-            "choices": [],
-            "usage": usage_of(outcome),
-        }
-
-    def parley(self, outcome: Outcome) -> dict[str, Any]:
-        """Return what OpenAI has no word for."""
-        assert outcome.message is not None
-        return {
-            "thread_id": self.run.thread_id,
-            "run_id": self.run.run_id,
-            "citations": outcome.message["citations"],
-            "sources": outcome.sources,
-            "abstained": outcome.message["abstained"],
-            "cached": outcome.message.get("cached"),  # exact | semantic | None
-            "model": (outcome.usage or {}).get("model"),  # None when no model was asked
-        }
-
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {
-            "id": f"chatcmpl-{self.run.run_id}",
-            "object": kind,
-            "created": self.created,
-            "model": self.record["name"],
-            "system_fingerprint": self.record["version"],
-            "service_tier": "default",
-        }
-
-
-async def stream(
-    events: AsyncIterator[Event], reply: Reply, *, include_usage: bool
-) -> AsyncGenerator[bytes, None]:
-    """Yield the answer as chunks.
-
-    An error before the first chunk is raised; after it, it is the last chunk.
-    """
-    outcome, spoken = Outcome(), Spoken()
-    begun = False
-    try:
-        async for event in events:
-            outcome.add(event)
-            if new := spoken.add(event):
-                delta = {"content": new}
-                if not begun:
-                    delta = {"role": "assistant", "content": new}
-                begun = True
-                yield data(reply.chunk(delta))
-        if not outcome.finished or outcome.message is None:
-            raise StreamCut
-    except ParleyError as error:
-        if not begun:
-            raise
-        yield data({"error": openai_body(error)})
-        return
-    reason = outcome.message["finish_reason"]
-    yield data(reply.chunk({"parley": reply.parley(outcome)}, finish_reason=reason))
-    if include_usage:
-        yield data(reply.usage_chunk(outcome))
-    yield DONE
-
-
-class Spoken:
-    """The text that a client has; it cannot be taken back when a run starts over."""
-
-    def __init__(self) -> None:
-        self._said = ""  # what the client has
-        self._text = ""  # what this attempt has written
-
-    def add(self, event: Event) -> str:
-        """Return what `event` adds; raises StreamCut when it contradicts what was said."""
-        match event.type:
-            case "token":
-                self._text += event.data["text"]
-            case "run.resumed":
-                self._text = ""
-            case "message.finished":
-                # The final text may have lost blanks at its ends, which nobody minds.
-                content = str(event.data["content"])
-                self._text = content if content.startswith(self._said) else self._text
-            case _:
-                return ""
-        if self._text.startswith(self._said):
-            new = self._text[len(self._said) :]
-            self._said = self._text
-            return new
-        if not self._said.startswith(self._text):
-            raise StreamCut("The answer was begun anew in other words; please ask again.")
-        return ""
+    async def question(self) -> Question:
+        """Return what the run waits for, and the sentence that says so."""
+        async with self.services.database.transaction(self.tenant_id) as conn:
+            run = await runs.get(conn, UUID(self.run.thread_id), UUID(self.run.run_id))
+            asked = [await approvals.get(conn, approval_id) for approval_id in run.approvals]
+        tools = ", ".join(dict.fromkeys(approval.tool for approval in asked))
+        return Question(
+            self.services.runner.services.replies.say("waiting", tool=tools),
+            [
+                {
+                    "approval_id": str(approval.approval_id),
+                    "tool": approval.tool,
+                    "arguments": approval.arguments,
+                }
+                for approval in asked
+            ],
+        )
 
 
 async def begin(chunks: AsyncGenerator[bytes, None]) -> bytes:
@@ -240,20 +160,6 @@ async def after(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerat
     yield first
     async for piece in rest:
         yield piece
-
-
-def data(content: dict[str, Any]) -> bytes:
-    """Return `content` as one event of OpenAI's streams, which have no names and no ids."""
-    return b"data: " + orjson.dumps(content) + b"\n\n"
-
-
-def usage_of(outcome: Outcome) -> dict[str, int]:
-    """Return the tokens as counted; zeros when no model was asked."""
-    usage = outcome.usage or {}
-    return {
-        name: int(usage.get(name) or 0)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
 
 
 def describe(record: ModelRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import Body, Metadata, Title
+from graphs.admission import Multitask
 
 _THREAD = {
     "thread_id": "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10",
@@ -26,6 +27,12 @@ _RUN = {
     "attempt": 1,
     "created_at": "2026-11-20T09:30:00Z",
     "finished_at": "2026-11-20T09:30:02Z",
+    "approvals": [],
+}
+_WAITING = _RUN | {
+    "status": "waiting",
+    "finished_at": None,
+    "approvals": ["01937b6e-3d07-7b1c-9a64-3d6c0a52e413"],
 }
 _CITATION = {
     "marker": 1,
@@ -76,12 +83,21 @@ _TURN = {
     "first_token_ms": 31.5,
     "total_ms": 84.2,
     "outcome": "answered",
+    "actions": [
+        {
+            "step": 1,
+            "call_id": "01937b6e-3ce1-7f70-8b0e-6f1c2d3e4f50",
+            "tool": "open_ticket",
+            "arguments": '{"subject": "The lamp is out"}',
+            "result": {"status": "done", "text": "Ticket 17 is open.", "code": "", "sources": []},
+        }
+    ],
     "created_at": "2026-11-20T09:30:02Z",
 }
 
 
-def _shape(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(from_attributes=True, json_schema_extra={"examples": [example]})
+def _shape(*examples: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(from_attributes=True, json_schema_extra={"examples": [*examples]})
 
 
 class NewThread(Body):
@@ -110,6 +126,14 @@ class NewRun(Body):
     )
     input: str = Field(description="The user's message, at most 32 000 characters.")
     stream: bool = Field(False, description="Answer with the run's events as they happen.")
+    multitask_strategy: Multitask = Field(
+        "enqueue",
+        description="While another turn of the thread runs: wait for it, be refused, cancel it "
+        "and keep its question, or cancel it and take its messages back.",
+    )
+    webhook: bool = Field(
+        False, description="Tell `WEBHOOK_URL` when the run waits for a person and when it ends."
+    )
 
 
 class Thread(BaseModel):
@@ -157,14 +181,19 @@ class MessagePage(BaseModel):
 class Run(BaseModel):
     """A turn of a conversation."""
 
-    model_config = _shape(_RUN)
+    model_config = _shape(_RUN, _WAITING)
     run_id: UUID
     thread_id: UUID
-    status: Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+    status: Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"] = Field(
+        description="queued: behind another turn. waiting: a person decides how it goes on."
+    )
     error: dict[str, str] | None = Field(description="`code` and `message` of a failed run.")
-    attempt: int = Field(description="Raised each time another process takes the run over.")
+    attempt: int = Field(
+        description="0 while it is queued; raised each time that somebody goes on with it."
+    )
     created_at: datetime
     finished_at: datetime | None
+    approvals: list[UUID] = Field(description="What a waiting run waits for, oldest first.")
 
 
 class RunList(BaseModel):
@@ -215,6 +244,9 @@ class TurnLog(BaseModel):
     )
     support: list[dict[str, Any]] = Field(
         description="Each checked sentence of the answer: supported or not, why, what was done."
+    )
+    actions: list[dict[str, Any]] = Field(
+        description="Each call of a tool as the model wrote it, and what came of it so far."
     )
     raw_answer: str = Field(description="What the model wrote, before any check changed it.")
     model: dict[str, Any] | None

@@ -128,6 +128,8 @@ create table notices (
     primary key (tenant_id, notice_id)
 );
 create index notices_due on notices (next_at) where delivered_at is null and given_up_at is null;
+create index notices_done on notices (tenant_id, coalesce(delivered_at, given_up_at))
+    where coalesce(delivered_at, given_up_at) is not null;  -- to remove them after a while
 
 select protect('notices');
 select protect('tool_calls');

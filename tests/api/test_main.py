@@ -132,14 +132,33 @@ def end_of(client: httpx.Client, path: str) -> str:
         return list(sse_events(response.iter_lines()))[-1].type
 
 
-def test_a_second_message_during_a_turn_is_a_409(patient: httpx.Client) -> None:
-    """The first turn is not disturbed."""
+def test_a_second_message_during_a_turn_waits_or_is_refused(patient: httpx.Client) -> None:
+    """As it asks for; the first turn is not disturbed."""
     thread_id = new_thread(patient)
     path = begin(patient, thread_id)
-    second = patient.post(f"/v1/threads/{thread_id}/runs", json={"input": "And now?"})
+    route = f"/v1/threads/{thread_id}/runs"
+    second = patient.post(route, json={"input": "And now?", "multitask_strategy": "reject"})
     assert second.status_code == 409
     assert second.json()["error"]["code"] == "run_active"
+    third = patient.post(route, json={"input": QUESTION})
+    assert third.status_code == 202
+    assert (third.json()["status"], third.json()["attempt"]) == ("queued", 0)
     assert end_of(patient, path) == "run.finished"
+    assert end_of(patient, third.headers["content-location"]) == "run.finished"
+
+
+def test_a_second_message_may_end_the_turn(patient: httpx.Client) -> None:
+    """Its question stays, or goes as well."""
+    for strategy, left in (("interrupt", 3), ("rollback", 2)):
+        thread_id = new_thread(patient)
+        path = begin(patient, thread_id)
+        body = {"input": QUESTION, "multitask_strategy": strategy}
+        second = patient.post(f"/v1/threads/{thread_id}/runs", json=body)
+        assert second.json()["status"] == "running"
+        assert end_of(patient, path) == "run.cancelled"
+        assert end_of(patient, second.headers["content-location"]) == "run.finished"
+        found = patient.get(f"/v1/threads/{thread_id}/messages").json()["messages"]
+        assert len(found) == left
 
 
 def test_a_run_can_be_cancelled(patient: httpx.Client) -> None:
@@ -171,10 +190,11 @@ def test_who_waits_for_a_cancelled_run_is_told(patient: httpx.Client) -> None:
     assert answers[0].json()["error"]["code"] == "run_cancelled"
 
 
-def test_deleting_a_thread_ends_its_turn(patient: httpx.Client) -> None:
-    """The run is cancelled first, then everything is gone."""
+def test_deleting_a_thread_ends_its_turns(patient: httpx.Client) -> None:
+    """What runs and what is queued is cancelled first, then everything is gone."""
     thread_id = new_thread(patient)
     path = begin(patient, thread_id)
+    patient.post(f"/v1/threads/{thread_id}/runs", json={"input": QUESTION})
     assert patient.delete(f"/v1/threads/{thread_id}").status_code == 204
     assert patient.get(path).status_code == 404
 

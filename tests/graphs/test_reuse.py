@@ -20,7 +20,8 @@ from core.turn import TurnState
 from db import answers, turns
 from db.pool import Database
 from evals.bench import edges
-from graphs.runner import Runner, StartedRun
+from graphs.admission import StartedRun
+from graphs.runner import Runner
 from nodes.context import Limits, Services
 from nodes.reuse import stretches, worth_keeping
 from safety.verdict import Finding, Verdict

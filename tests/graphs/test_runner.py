@@ -11,7 +11,6 @@ import pytest
 
 from core.errors import (
     ModelUnavailable,
-    RunActive,
     RunEnded,
     RunNotFound,
     ThreadNotFound,
@@ -21,8 +20,9 @@ from core.telemetry import NullTracer
 from db import messages, runs, turns
 from db.pool import Database
 from evals.bench.edges import ScriptedModel
+from graphs.admission import StartedRun
 from graphs.journal import ATTEMPT_BASE
-from graphs.runner import Pace, Runner, StartedRun
+from graphs.runner import Pace, Runner
 from nodes.context import Limits
 from tests.graphs.turns import QUICK, TENANT, GatedModel, begin, events, services
 
@@ -143,37 +143,6 @@ async def test_a_client_may_join_at_any_event(database: Database) -> None:
             assert log == whole[after:]
         for after in range(len(whole)):
             assert await events(elsewhere, run, after) == whole[after:]
-
-
-async def test_a_thread_has_one_active_run(database: Database) -> None:
-    """A second message is refused while the first is answered, and welcome afterwards."""
-    model = GatedModel()
-    async with running(database, model) as runner:
-        run = await begin(runner)
-        with pytest.raises(RunActive):
-            await begin(runner, "Again?", run.thread_id)
-        model.go.set()
-        await events(runner, run)
-        second = await begin(runner, "Again?", run.thread_id)
-        assert kinds(await events(runner, second))[-1] == "run.finished"
-    assert [message.seq for message in await stored(database, run)] == [1, 2, 3, 4]
-
-
-async def test_eight_messages_at_once_make_one_run(database: Database) -> None:
-    """Concurrent starts on one thread: one wins, seven are told so, nothing else is stored."""
-    model = GatedModel()
-    async with running(database) as first, running(database, model) as runner:
-        run = await begin(first)
-        await events(first, run)
-        results = await asyncio.gather(
-            *(begin(runner, f"{n}?", run.thread_id) for n in range(8)), return_exceptions=True
-        )
-        winners = [result for result in results if isinstance(result, StartedRun)]
-        assert len(winners) == 1
-        assert sum(isinstance(result, RunActive) for result in results) == 7
-        model.go.set()
-        await events(runner, winners[0])
-    assert len(await stored(database, run)) == 4
 
 
 async def test_a_cancelled_run_ends_and_leaves_the_thread_usable(database: Database) -> None:

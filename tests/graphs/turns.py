@@ -7,22 +7,25 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from core.events import Event
 from core.metrics import Metrics
+from db.keys import RequestKey
 from db.pool import Database
 from evals.bench import edges
-from graphs.runner import Pace, Runner, StartedRun
+from graphs.admission import Multitask, StartedRun
+from graphs.runner import Pace, Runner
 from nodes.alike import Alike
 from nodes.context import Services
 from nodes.prompts import Prompts
 from nodes.replies import Replies
 from tools.policy import Policy
 from tools.registry import Registry
-from tools.tool import Tool
+from tools.tool import Arguments, Caller, Declaration, Output, Tool
 
 TENANT = "default"
 QUICK = Pace(lease_seconds=0.6, heartbeat_seconds=0.1, flush_seconds=0.02)
@@ -70,6 +73,47 @@ class GatedModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
+class AskingModel(edges.ScriptedModel):
+    """Says a sentence and asks for `send_letter`; once it has a result, says that it is done."""
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if any(isinstance(message, ToolMessage) for message in messages):
+            message = AIMessageChunk(content="It is done.")
+        else:
+            call = tool_call_chunk(name="send_letter", args='{"to": "Ada"}', id="0", index=0)
+            message = AIMessageChunk(content="I will see.", tool_call_chunks=[call])
+        yield ChatGenerationChunk(message=message)
+        end = AIMessageChunk(
+            content="", usage_metadata=edges.USAGE, response_metadata={"finish_reason": "stop"}
+        )
+        yield ChatGenerationChunk(message=end)
+
+
+async def _send(arguments: Arguments, caller: Caller, key: str) -> Output:
+    return Output(f"Sent to {arguments['to']}.")
+
+
+# It changes something, so the policy asks a person first.
+LETTER = Tool(
+    name="send_letter",
+    description="Send a letter to somebody.",
+    schema={
+        "type": "object",
+        "properties": {"to": {"type": "string"}},
+        "required": ["to"],
+        "additionalProperties": False,
+    },
+    declaration=Declaration(effect="internal_write", idempotency="keyed"),
+    run=_send,
+)
+
+
 def services(
     database: Database,
     model: edges.ScriptedModel | None = None,
@@ -91,9 +135,22 @@ def services(
     return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
 
 
-async def begin(runner: Runner, text: str = "Why?", thread_id: str | None = None) -> StartedRun:
+async def begin(
+    runner: Runner,
+    text: str = "Why?",
+    thread_id: str | None = None,
+    multitask: Multitask = "enqueue",
+    key: RequestKey | None = None,
+) -> StartedRun:
     """Start a run."""
-    return await runner.start(tenant_id=TENANT, user_id="local", thread_id=thread_id, text=text)
+    return await runner.start(
+        tenant_id=TENANT,
+        user_id="local",
+        thread_id=thread_id,
+        text=text,
+        multitask=multitask,
+        key=key,
+    )
 
 
 async def events(runner: Runner, run: StartedRun, after: int = 0) -> list[Event]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 
-from api.dialects.openai import Reply, Spoken, stream
-from api.dialects.outcome import await_outcome
+from api.dialects.outcome import await_outcome, until_waiting
+from api.dialects.reply import Question, Reply, Spoken, stream
 from core.errors import ModelOverloaded, RunCancelled, StreamCut
 from core.events import Event, EventType
 from core.turn import ModelRecord
-from graphs.runner import StartedRun
+from db import runs
+from db.runs import Status
+from graphs.admission import StartedRun
 
 RECORD = ModelRecord(name="m", version="7", server="s 1")
 REPLY = Reply(StartedRun("run", "thread", "message"), RECORD, created=5)
@@ -28,6 +32,14 @@ MESSAGE = {
     "finish_reason": "length",
 }
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "model": RECORD}
+APPROVAL = {"approval_id": "a", "tool": "refund_order", "arguments": {"cents": 5000}}
+QUESTION = Question("I asked a person.", [APPROVAL])
+WAITS: list[tuple[EventType, dict[str, Any]]] = [
+    ("run.started", {}),
+    ("token", {"text": "I will see."}),
+    ("approval.required", {"approval_id": "a"}),
+    ("run.waiting", {"run_id": "run", "approval_id": "a"}),
+]
 WHOLE: list[tuple[EventType, dict[str, Any]]] = [
     ("run.started", {}),
     ("sources", {"passages": [SOURCE]}),
@@ -39,15 +51,20 @@ WHOLE: list[tuple[EventType, dict[str, Any]]] = [
 ]
 
 
-async def events(*given: tuple[EventType, dict[str, Any]]) -> AsyncIterator[Event]:
+async def events(*given: tuple[EventType, dict[str, Any]]) -> AsyncGenerator[Event, None]:
     for number, (type_, data) in enumerate(given, 1):
         yield Event(number, type_, data)
+
+
+async def ask() -> Question:
+    return QUESTION
 
 
 async def chunks(
     *given: tuple[EventType, dict[str, Any]], include_usage: bool = False
 ) -> list[Any]:
-    pieces = [p async for p in stream(events(*given), REPLY, include_usage=include_usage)]
+    answer = stream(events(*given), REPLY, include_usage=include_usage, ask=ask)
+    pieces = [piece async for piece in answer]
     frames = b"".join(pieces).decode().removesuffix("\n\n").split("\n\n")
     assert all(frame.startswith("data: ") for frame in frames)
     return [frame[6:] if frame == "data: [DONE]" else orjson.loads(frame[6:]) for frame in frames]
@@ -60,6 +77,7 @@ async def test_a_stream_has_text_then_the_end_then_done() -> None:
     assert second["choices"][0]["delta"] == {"content": " so [1]."}
     assert last["choices"][0]["finish_reason"] == "length"
     assert last["choices"][0]["delta"]["parley"] == {
+        "status": "succeeded",
         "thread_id": "thread",
         "run_id": "run",
         "citations": [CITATION],
@@ -167,3 +185,62 @@ async def test_no_model_means_no_tokens() -> None:
     answer = REPLY.completion(outcome)
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert answer["choices"][0]["message"]["parley"]["model"] is None
+
+
+async def test_a_takeover_keeps_what_stands() -> None:
+    """What earlier attempts had finished is not said again, and what follows comes behind it."""
+    frames = await chunks(
+        ("token", {"text": "It is"}),
+        ("token", {"text": " per"}),
+        ("run.resumed", {"attempt": 2, "answer": "It is"}),
+        ("token", {"text": " perhaps"}),
+        ("token", {"text": " so."}),
+        ("message.finished", MESSAGE | {"content": "It is perhaps so."}),
+        *WHOLE[-2:],
+    )
+    said = [c["choices"][0]["delta"].get("content", "") for c in frames[:-1]]
+    assert said == ["It is", " per", "haps", " so.", ""]
+
+
+async def test_a_run_that_waits_is_an_answer() -> None:
+    """What was said, then that a person is asked; the extra field says about what."""
+    first, second, last, done = await chunks(*WAITS)
+    assert first["choices"][0]["delta"]["content"] == "I will see."
+    assert second["choices"][0]["delta"] == {"content": "\n\nI asked a person."}
+    assert last["choices"][0]["finish_reason"] == "stop"
+    waiting = {
+        "status": "waiting",
+        "thread_id": "thread",
+        "run_id": "run",
+        "approvals": [APPROVAL],
+    }
+    assert last["choices"][0]["delta"]["parley"] == waiting
+    assert done == "[DONE]"
+    message = REPLY.completion(await await_outcome(events(*WAITS)), QUESTION)["choices"][0]
+    assert message["message"]["content"] == "I will see.\n\nI asked a person."
+    assert message["message"]["parley"] == waiting
+    assert message["finish_reason"] == "stop"
+
+
+async def test_a_run_that_waits_without_a_word_has_a_role_too() -> None:
+    """The first chunk names it, whatever it holds."""
+    first, _, _ = await chunks(*WAITS[2:])
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": "I asked a person."}
+
+
+@pytest.mark.parametrize(("status", "seen"), [("waiting", 2), ("running", 5)])
+async def test_only_a_question_that_is_open_ends_an_answer(status: Status, seen: int) -> None:
+    """A log that is read later tells of questions that somebody has decided since."""
+    now = datetime.now(UTC)
+
+    async def look() -> runs.Run:
+        return runs.Run(uuid4(), uuid4(), status, None, 1, now, None)
+
+    given = events(
+        ("token", {"text": "It is"}),
+        ("run.waiting", {}),
+        ("run.resumed", {"answer": "It is"}),
+        *WHOLE[-3:],
+    )
+    kinds = [event.type async for event in until_waiting(given, look)]
+    assert len(kinds) == seen

@@ -1,0 +1,159 @@
+"""Lets messages in: a run for each, in the order of their thread, and once for a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from core.errors import KeyInFlight, RunActive, RunEnded, ThreadNotFound
+from core.turn import TurnState
+from db import keys, runs, threads
+from db.keys import RequestKey
+from db.pool import Database
+from graphs.tails import parse_id
+from tools.tool import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """What a caller needs to follow a run."""
+
+    run_id: str
+    thread_id: str
+    message_id: str  # of the user's message
+    queued: bool = False  # it begins when the run before it in its thread has ended
+    repeated: bool = False  # the same request began it before
+
+
+# What to do with a message that comes while its thread is busy, in LangGraph's words.
+# enqueue: it waits. reject: it is refused. interrupt: what runs is cancelled and stays as far as it
+# came. rollback: what runs is cancelled and its messages are taken back.
+Multitask = Literal["enqueue", "reject", "interrupt", "rollback"]
+MOST_QUEUED = 20  # runs of a thread
+STOP_SECONDS = 5.0  # for a run to end that was cancelled for another's sake
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that asks for a run."""
+
+    caller: Caller
+    thread_id: str | None  # None: a new one
+    state: TurnState
+    multitask: Multitask
+    key: RequestKey | None
+
+
+class Admission:
+    """Stores messages with their runs."""
+
+    def __init__(
+        self,
+        database: Database,
+        worker: str,
+        lease_seconds: float,
+        *,
+        stop: Callable[[str, str, str], Awaitable[None]],
+    ) -> None:
+        """stop: cancels a run and waits for its end; gets tenant, thread and run."""
+        self._database = database
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+        self._stop = stop
+
+    async def admit(self, request: Request) -> StartedRun:
+        """Store the message and its run, which is leased to the worker unless it is queued.
+
+        A request with a key that began a run before gets that one. The state gets its `user_seq`.
+        Raises ThreadNotFound, RunActive, KeyReused, KeyInFlight, DatabaseUnavailable.
+        """
+        if (begun := await self._begun(request)) is not None:
+            return begun
+        try:
+            return await self._enter(request)
+        except (KeyInFlight, RunActive):  # the same request may have begun a run this moment
+            if (begun := await self._begun(request)) is None:
+                raise
+            return begun
+
+    async def _begun(self, request: Request) -> StartedRun | None:
+        if request.key is None:
+            return None
+        async with self._database.transaction(request.caller.tenant_id) as conn:
+            begun = await keys.find(conn, request.caller.user_id, request.key)
+        if begun is None:
+            return None
+        message_id = "" if begun.message_id is None else str(begun.message_id)
+        return StartedRun(str(begun.run_id), str(begun.thread_id), message_id, repeated=True)
+
+    async def _enter(self, request: Request) -> StartedRun:
+        """Begin a run or queue it, as the strategy says."""
+        if request.thread_id is None:
+            return await self._store(request, uuid7(), new=True)
+        thread = parse_id(request.thread_id, ThreadNotFound)
+        if request.multitask in ("interrupt", "rollback"):
+            await self._make_way(request, thread)
+        try:
+            return await self._store(request, thread)
+        except RunActive:
+            if request.multitask == "reject":
+                raise
+            return await self._store(request, thread, queued=True)
+
+    async def _store(
+        self, request: Request, thread: UUID, *, new: bool = False, queued: bool = False
+    ) -> StartedRun:
+        run_id, message_id = uuid7(), uuid7()
+        tenant_id, user_id, state = request.caller.tenant_id, request.caller.user_id, request.state
+        async with self._database.transaction(tenant_id) as conn:
+            if new:
+                await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
+            state["user_seq"] = await runs.start(
+                conn,
+                tenant_id=tenant_id,
+                user_id=user_id,
+                thread_id=thread,
+                run_id=run_id,
+                message_id=message_id,
+                text=state["text"],
+                state=state,
+                worker=self._worker,
+                lease_seconds=self._lease_seconds,
+                queued=queued,
+                groups=request.caller.groups,
+                roles=request.caller.roles,
+            )
+            # Now that the thread is ours until the commit, nobody else adds to the count.
+            if queued and await runs.queued(conn, thread) > MOST_QUEUED:
+                raise RunActive(f"This thread has {MOST_QUEUED} messages waiting already.")
+            if request.key is not None:
+                await keys.keep(
+                    conn, tenant_id=tenant_id, user_id=user_id, key=request.key, run_id=run_id
+                )
+        return StartedRun(str(run_id), str(thread), str(message_id), queued)
+
+    async def _make_way(self, request: Request, thread: UUID) -> None:
+        """Cancel what the thread is busy with, and wait for its end."""
+        async with self._database.transaction(request.caller.tenant_id) as conn:
+            if (await threads.get(conn, thread)).user_id != request.caller.user_id:
+                raise ThreadNotFound
+            busy = await runs.active(conn, thread)
+            # After the look at the runs: one that this very request began is not in its own way.
+            if request.key is not None:
+                begun = await keys.find(conn, request.caller.user_id, request.key)
+                if begun is not None:
+                    raise KeyInFlight
+        for run in reversed(busy):
+            # It may end by itself in the meantime, or belong to a process that died.
+            with contextlib.suppress(RunEnded, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._stop(request.caller.tenant_id, str(thread), str(run.run_id))
+        if request.multitask == "rollback" and busy:
+            async with self._database.transaction(request.caller.tenant_id) as conn:
+                await runs.unsay(conn, thread, [run.run_id for run in busy])
