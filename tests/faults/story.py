@@ -81,6 +81,10 @@ class Stage:
             await asyncio.sleep(POLL_SECONDS)
         return str(rows[0][0])
 
+    async def exists(self, text: str) -> bool:
+        """Return whether a message was stored."""
+        return bool(await self.ask(RUN, text))
+
     async def status(self, run_id: str) -> str:
         """Return where a run stands."""
         [(status,)] = await self.ask(STATUS, run_id)
