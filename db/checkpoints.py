@@ -36,6 +36,7 @@ class RunSaver(AsyncPostgresSaver):
         self._fresh = fresh
         self._puts: list[tuple[RunnableConfig, Checkpoint, CheckpointMetadata, Any]] = []
         self._writes: list[tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]] = []
+        self._flushed = (0, 0)  # puts and writes of a transaction that has not been committed yet
         self.stored = not fresh
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -71,16 +72,25 @@ class RunSaver(AsyncPostgresSaver):
         return bool(self._puts or self._writes)
 
     async def flush(self, conn: AsyncConnection[TupleRow]) -> None:
-        """Write what is pending through `conn`, inside the caller's transaction."""
-        puts, self._puts = self._puts, []
-        writes, self._writes = self._writes, []
+        """Write what is pending through `conn`, inside the caller's transaction.
+
+        It stays pending until `settle`: a transaction that fails has written nothing.
+        """
+        puts, writes = tuple(self._puts), tuple(self._writes)
         stock = _stock(conn)
         for put in puts:
             await stock.aput(*put)
         for write in writes:
             await stock.aput_writes(*write)
+        self._flushed = (len(puts), len(writes))
         self._fresh = False
         self.stored = True
+
+    def settle(self) -> None:
+        """Forget what the last flush has written; its transaction has been committed."""
+        puts, writes = self._flushed
+        del self._puts[:puts], self._writes[:writes]
+        self._flushed = (0, 0)
 
     def _newest(self) -> CheckpointTuple:
         config, checkpoint, metadata, _ = self._puts[-1]

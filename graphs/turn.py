@@ -181,6 +181,7 @@ class Turn:
                     events=waiting,
                 )
                 await self._saver.flush(conn)
+            self._saver.settle()
             self.journal.mark_stored(len(waiting))
 
     def _interrupt(self, stop: Stop) -> None:
