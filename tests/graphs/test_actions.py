@@ -15,7 +15,8 @@ from core.events import Event
 from core.telemetry import NullTracer
 from db import audit, messages, runs, turns
 from db.pool import Database
-from graphs.runner import Runner, StartedRun
+from graphs.admission import StartedRun
+from graphs.runner import Runner
 from nodes.context import Limits, Services
 from tests.graphs.acting import REVIEWER, AskingModel, acting, decide, pending
 from tests.graphs.turns import QUICK, TENANT, begin, events

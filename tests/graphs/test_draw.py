@@ -15,10 +15,10 @@ from graphs.__main__ import app
 
 
 def test_the_picture_has_every_node_and_edge() -> None:
-    """Mermaid names the ten nodes, and conditional edges are dotted."""
+    """Mermaid names the thirteen nodes, and conditional edges are dotted."""
     text = draw.mermaid()
     nodes, edges = draw.structure()
-    assert len(nodes) == 12
+    assert len(nodes) == 15
     assert text.count("->") == len(edges)
     assert "screen -.-> refuse" in text
     assert "retrieve --> generate" in text
