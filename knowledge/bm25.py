@@ -146,20 +146,39 @@ def _occurrences(corpus: Corpus) -> dict[int, int]:
 
 
 def _score(segment: Segment, rarity: dict[int, float], average: float) -> Scores:
-    scores = np.zeros(segment.chunks)
-    norms = None
-    for word, (numbers, counts, lengths) in sorted(segment.lists, key=lambda item: item[0]):
-        if numbers is None:
-            if norms is None:
-                assert segment.lengths is not None
-                norms = _norms(segment.lengths, average)
-            scores += _weights(counts, norms, rarity[word])
-        else:
-            assert lengths is not None
-            scores[numbers] += _weights(counts, _norms(lengths, average), rarity[word])
+    """Return a score for each number: of all lists at once, as most are short."""
+    lists = sorted(segment.lists, key=lambda item: item[0])
+    numbers, counts, lengths = (
+        np.concatenate(column)
+        for column in zip(*(_sparse(segment, postings) for _, postings in lists), strict=True)
+    )
+    rarities = np.repeat(
+        [rarity[word] for word, _ in lists],
+        [_occurring(postings) for _, postings in lists],
+    )
+    weights = _weights(counts, _norms(lengths, average), rarities)
+    scores: Scores = np.bincount(numbers, weights, segment.chunks)  # adds in the order given
     if segment.dead is not None:
         scores[segment.dead] = 0
     return scores
+
+
+def _sparse(
+    segment: Segment, postings: Postings
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return numbers, counts and lengths of the chunks with a lexeme."""
+    numbers, counts, lengths = postings
+    if numbers is not None:
+        assert lengths is not None
+        return numbers, counts, lengths
+    assert segment.lengths is not None
+    places = np.flatnonzero(counts)
+    return places, counts[places], segment.lengths[places]
+
+
+def _occurring(postings: Postings) -> int:
+    counts = postings.counts
+    return len(counts) if postings.numbers is not None else int(np.count_nonzero(counts))
 
 
 def _score_fresh(
@@ -186,7 +205,7 @@ def _norms(lengths: NDArray[Any], average: float) -> Scores:
     return norms
 
 
-def _weights(counts: NDArray[Any], norms: Scores, rarity: float) -> Scores:
+def _weights(counts: NDArray[Any], norms: Scores, rarity: float | Scores) -> Scores:
     often = counts.astype(np.float64)
     weights: Scores = often / (often + norms)
     weights *= rarity
