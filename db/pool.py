@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import selectors
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,6 +63,7 @@ class Database:
             open=False,
             name="parley",
         )
+        pool._pool = _Stack()
         async with pool:
             yield cls(url, pool)
 
@@ -158,6 +160,18 @@ async def _alive(pool: Pool, conn: AsyncConnection[TupleRow]) -> None:
     except psycopg.Error:
         await pool.check()
         raise
+
+
+class _Stack(deque[Any]):
+    """Idle connections; the one that was used last is lent first.
+
+    Its server process has the pages of the index mapped and in the caches: taken in turn, eight
+    connections search a third slower than one, and none of the spare ones ever gets to rest.
+    """
+
+    def popleft(self) -> Any:
+        """Take the last one."""
+        return self.pop()
 
 
 def _quiet(conn: AsyncConnection[TupleRow]) -> bool:

@@ -148,16 +148,14 @@ def _occurrences(corpus: Corpus) -> dict[int, int]:
 def _score(segment: Segment, rarity: dict[int, float], average: float) -> Scores:
     """Return a score for each number: of all lists at once, as most are short."""
     lists = sorted(segment.lists, key=lambda item: item[0])
-    numbers, counts, lengths = (
-        np.concatenate(column)
-        for column in zip(*(_sparse(segment, postings) for _, postings in lists), strict=True)
-    )
+    columns = list(zip(*(_sparse(segment, postings) for _, postings in lists), strict=True))
+    numbers, counts, lengths = map(np.concatenate, columns)
     rarities = np.repeat(
-        [rarity[word] for word, _ in lists],
-        [_occurring(postings) for _, postings in lists],
+        [rarity[word] for word, _ in lists], [len(column) for column in columns[0]]
     )
     weights = _weights(counts, _norms(lengths, average), rarities)
-    scores: Scores = np.bincount(numbers, weights, segment.chunks)  # adds in the order given
+    # Adds in the order given.
+    scores = np.bincount(numbers, weights, segment.chunks).astype(np.float64, copy=False)
     if segment.dead is not None:
         scores[segment.dead] = 0
     return scores
@@ -174,11 +172,6 @@ def _sparse(
     assert segment.lengths is not None
     places = np.flatnonzero(counts)
     return places, counts[places], segment.lengths[places]
-
-
-def _occurring(postings: Postings) -> int:
-    counts = postings.counts
-    return len(counts) if postings.numbers is not None else int(np.count_nonzero(counts))
 
 
 def _score_fresh(
