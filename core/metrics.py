@@ -22,7 +22,7 @@ class Metrics:
         )
         self.retrieval_seconds = Histogram(
             "parley_retrieval_seconds",
-            "Time of the stages of retrieval.",
+            "Time of the stages of retrieval; vector and keyword overlap.",
             ["stage"],  # embed | vector | keyword | rerank | fetch
             buckets=BUCKETS,
             registry=self.registry,

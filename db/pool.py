@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import selectors
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,6 +63,7 @@ class Database:
             open=False,
             name="parley",
         )
+        pool._pool = _Stack()
         async with pool:
             yield cls(url, pool)
 
@@ -76,6 +79,21 @@ class Database:
             # server come one statement at a time (a pipeline costs 0.1 ms more of our own time).
             await AsyncClientCursor(conn).execute(SQL["begin"], {"tenant_id": tenant_id})
             yield conn  # the pool commits, or rolls back on an error
+
+    @asynccontextmanager
+    async def pipeline(self, tenant_id: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection as `transaction` does, which sends statements without waiting.
+
+        Only a fetch waits, for all that was sent until then, and raises what failed of it; what
+        nobody fetches has arrived when the block ends. Saves a round trip for each statement
+        that does not depend on the one before. Raises DatabaseBusy or DatabaseUnavailable.
+        """
+        async with self.connection() as conn, conn.pipeline():
+            await conn.execute(SQL["start"])
+            await conn.execute(SQL["name_tenant"], {"tenant_id": tenant_id})
+            yield conn
+            # Sent with the end of the pipeline; after an error the pool rolls back instead.
+            await conn.execute(SQL["commit"])
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
@@ -135,11 +153,39 @@ async def _alive(pool: Pool, conn: AsyncConnection[TupleRow]) -> None:
     A restarted server breaks them all, and the pool would find that out one by one,
     waiting a second and then two in between.
     """
+    if _quiet(conn):
+        return
     try:
         await AsyncConnectionPool.check_connection(conn)
     except psycopg.Error:
         await pool.check()
         raise
+
+
+class _Stack(deque[Any]):
+    """Idle connections; the one that was used last is lent first.
+
+    Its server process has the pages of the index mapped and in the caches: taken in turn, eight
+    connections search a third slower than one, and none of the spare ones ever gets to rest.
+    """
+
+    def popleft(self) -> Any:
+        """Take the last one."""
+        return self.pop()
+
+
+def _quiet(conn: AsyncConnection[TupleRow]) -> bool:
+    """Return whether nothing has come from the server since the last answer.
+
+    A server that stops or cuts a connection says so or closes it, and either can be read; a peer
+    that vanished without a word is found by the keepalives. So a quiet connection is not asked
+    whether it lives, which would cost every transaction a round trip.
+    """
+    if conn.closed:
+        return False
+    with selectors.DefaultSelector() as selector:
+        selector.register(conn.pgconn.socket, selectors.EVENT_READ)
+        return not selector.select(0)
 
 
 def connection_arguments(url: str) -> dict[str, Any]:

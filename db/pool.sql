@@ -2,6 +2,18 @@
 -- Begins a transaction and names the tenant whose rows are visible until it ends.
 begin; select set_config('parley.tenant', %(tenant_id)s, true)
 
+-- start --
+-- Begins a transaction.
+begin
+
+-- name_tenant --
+-- Names the tenant whose rows are visible until the transaction ends.
+select set_config('parley.tenant', %(tenant_id)s, true)
+
+-- commit --
+-- Ends a transaction well.
+commit
+
 -- search_path --
 -- Looks into our schemas first.
 select set_config('search_path', %(path)s, false)

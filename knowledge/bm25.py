@@ -146,20 +146,32 @@ def _occurrences(corpus: Corpus) -> dict[int, int]:
 
 
 def _score(segment: Segment, rarity: dict[int, float], average: float) -> Scores:
-    scores = np.zeros(segment.chunks)
-    norms = None
-    for word, (numbers, counts, lengths) in sorted(segment.lists, key=lambda item: item[0]):
-        if numbers is None:
-            if norms is None:
-                assert segment.lengths is not None
-                norms = _norms(segment.lengths, average)
-            scores += _weights(counts, norms, rarity[word])
-        else:
-            assert lengths is not None
-            scores[numbers] += _weights(counts, _norms(lengths, average), rarity[word])
+    """Return a score for each number: of all lists at once, as most are short."""
+    lists = sorted(segment.lists, key=lambda item: item[0])
+    columns = list(zip(*(_sparse(segment, postings) for _, postings in lists), strict=True))
+    numbers, counts, lengths = map(np.concatenate, columns)
+    rarities = np.repeat(
+        [rarity[word] for word, _ in lists], [len(column) for column in columns[0]]
+    )
+    weights = _weights(counts, _norms(lengths, average), rarities)
+    # Adds in the order given.
+    scores = np.bincount(numbers, weights, segment.chunks).astype(np.float64, copy=False)
     if segment.dead is not None:
         scores[segment.dead] = 0
     return scores
+
+
+def _sparse(
+    segment: Segment, postings: Postings
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return numbers, counts and lengths of the chunks with a lexeme."""
+    numbers, counts, lengths = postings
+    if numbers is not None:
+        assert lengths is not None
+        return numbers, counts, lengths
+    assert segment.lengths is not None
+    places = np.flatnonzero(counts)
+    return places, counts[places], segment.lengths[places]
 
 
 def _score_fresh(
@@ -186,7 +198,7 @@ def _norms(lengths: NDArray[Any], average: float) -> Scores:
     return norms
 
 
-def _weights(counts: NDArray[Any], norms: Scores, rarity: float) -> Scores:
+def _weights(counts: NDArray[Any], norms: Scores, rarity: float | Scores) -> Scores:
     often = counts.astype(np.float64)
     weights: Scores = often / (often + norms)
     weights *= rarity

@@ -57,16 +57,48 @@ async def search(
     The filter takes chunks out, it does not change the scores of the others.
     few_chunks: a filter that leaves no more than these is worked out first.
     """
-    corpus = await _read(conn, query, tenant_id)
-    if corpus is None:
-        return []
-    ranking = Ranking(corpus)
-    if filter == EVERYTHING:
-        best = ranking.best(limit)
-    else:
-        parameters = {"tenant_id": tenant_id, **filter.parameters()}
-        best = await _permitted(conn, ranking, parameters, limit=limit, few_chunks=few_chunks)
-    return [Hit(*hit) for hit in zip(best.ids.tolist(), best.scores.tolist(), strict=True)]
+    words = await read(conn, query, tenant_id=tenant_id)
+    return await words.best(conn, tenant_id=tenant_id, limit=limit, filter=filter, few=few_chunks)
+
+
+async def read(conn: Conn, query: str, *, tenant_id: str) -> Words:
+    """Return what a question touches of the index, for the moment in which it is read."""
+    cursor = await conn.execute(
+        SQL["read"], {"tenant_id": tenant_id, "query": scrub(query)}, binary=True
+    )
+    return Words(await cursor.fetchall())
+
+
+class Words:
+    """What a question touches of the index. Nothing is worked out before it is asked for."""
+
+    def __init__(self, rows: list[TupleRow]) -> None:
+        """rows: of the statement `read`; a segment's comes before its lists'."""
+        self._rows = sorted(rows, key=lambda row: row[0])
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the tenant has; those that were just deleted may still count."""
+        return sum(
+            chunks if kind == 0 else alive
+            for kind, _, _, chunks, alive, *_ in self._rows
+            if kind <= 1
+        )
+
+    async def best(
+        self, conn: Conn, *, tenant_id: str, limit: int, filter: Filter, few: int = FEW_CHUNKS
+    ) -> list[Hit]:
+        """Return the chunks that match best, as `search` does; computes before it asks anything."""
+        corpus = _corpus(self._rows)
+        if corpus is None:
+            return []
+        ranking = Ranking(corpus)
+        if filter == EVERYTHING:
+            best = ranking.best(limit)
+        else:
+            parameters = {"tenant_id": tenant_id, **filter.parameters()}
+            best = await _permitted(conn, ranking, parameters, limit=limit, few_chunks=few)
+        return [Hit(*hit) for hit in zip(best.ids.tolist(), best.scores.tolist(), strict=True)]
 
 
 async def index(
@@ -86,19 +118,12 @@ async def drop(
     await conn.execute(SQL["drop"], _parameters(tenant_id, document_id, chunk_ids))
 
 
-async def _read(conn: Conn, query: str, tenant_id: str) -> Corpus | None:
-    """Return what the question touches; None when that is nothing."""
-    cursor = await conn.execute(
-        SQL["read"], {"tenant_id": tenant_id, "query": scrub(query)}, binary=True
-    )
-    rows = await cursor.fetchall()
+def _corpus(rows: list[TupleRow]) -> Corpus | None:
+    """Return what was read, unpacked; None when no chunk has any of the words."""
     corpus = Corpus()
     hit = False
     buried = None
-    # A segment's row comes before its lists'.
-    for kind, segment_id, word, chunks, alive, words, dense, packed, lengths, dead in sorted(
-        rows, key=lambda row: row[0]
-    ):
+    for kind, segment_id, word, chunks, alive, words, dense, packed, lengths, dead in rows:
         if kind == 0:
             corpus.chunks, corpus.words, buried = chunks, words, packed
         elif kind == 1:

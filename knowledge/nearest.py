@@ -26,11 +26,13 @@ async def nearest(
     tenant_id: str,
     limit: int,
     filter: Filter = EVERYTHING,
+    chunks: int | None = None,
     exact_chunks: int = EXACT_CHUNKS,
 ) -> dict[int, float]:
     """Return chunk_id -> cosine of the chunks nearest in meaning, best first.
 
     conn: inside a transaction opened for `tenant_id`.
+    chunks: about how many the tenant has, where the caller knows; else they are counted.
     exact_chunks: where the filter leaves more than these, the HNSW index is searched.
     """
     parameters = filter.parameters() | {
@@ -42,10 +44,17 @@ async def nearest(
         "everything": filter == EVERYTHING,
         "ef_search": min(round(EF_SEARCH * limit), MAX_EF_SEARCH),
     }
-    cursor = await conn.execute(SQL["look"], parameters)
-    seen = await cursor.fetchone()
-    by_index = "all_by_index" if filter == EVERYTHING else "some_by_index"
-    statement = "exact" if seen is not None and seen[0] else by_index
-    cursor = await conn.execute(SQL[statement], parameters)
+    if chunks is not None and filter == EVERYTHING:
+        exact = chunks <= exact_chunks
+    else:
+        cursor = await conn.execute(SQL["small"], parameters)
+        seen = await cursor.fetchone()
+        exact = bool(seen and seen[0])
+    if exact:
+        statement = "exact"
+    else:
+        await conn.execute(SQL["tune"], parameters)
+        statement = "all_by_index" if filter == EVERYTHING else "some_by_index"
+    cursor = await conn.execute(SQL[statement], parameters, binary=True)
     rows = await cursor.fetchall()
     return dict(sorted(rows, key=lambda row: (-row[1], row[0])))

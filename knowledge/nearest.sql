@@ -1,7 +1,11 @@
--- look --
+-- tune --
+-- Sets how thoroughly the index is searched, for this transaction only.
+select set_config('hnsw.ef_search', %(ef_search)s::text, true),
+       set_config('hnsw.iterative_scan', 'relaxed_order', true)
+
+-- small --
 -- Tells whether a filter leaves at most so many chunks of a tenant; looks no further. Without a
 -- filter the segments of the keyword index know that a tenant is large, which is ten times faster.
--- Sets how thoroughly the index is searched, for this transaction only.
 select case when %(everything)s
              and (select sum(alive) from keyword_segments where tenant_id = %(tenant_id)s) > %(most)s
             then false
@@ -11,9 +15,7 @@ select case when %(everything)s
                              and readable(d.owners, d.groups, %(reader)s, %(member_of)s)
                              and d.labels @> %(labels)s and starts_with(d.uri, %(under)s)
                            limit %(documents)s + 1) d)
-       end,
-       set_config('hnsw.ef_search', %(ef_search)s::text, true),
-       set_config('hnsw.iterative_scan', 'relaxed_order', true)
+       end
 
 -- all_by_index --
 -- Returns the chunks nearest in meaning by the index: nearly all of the true ones.

@@ -7,13 +7,14 @@ the question token by token. One configuration for all (docs/decisions/0004 and 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgvector import HalfVector
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow, dict_row
 
 from core.metrics import Metrics
@@ -37,6 +38,16 @@ RERANKED = 20  # the right one is among the first 20 for 99 of 100 questions
 FUSED_WEIGHT, LATE_WEIGHT = 5.0, 24.0
 
 Conn = AsyncConnection[TupleRow]
+Row = dict[str, Any]
+
+
+class _Candidates(NamedTuple):
+    """What both retrievers found, fused, best first; their texts are on the way."""
+
+    best: list[tuple[int, float]]  # (chunk_id, score)
+    matches: Mapping[int, float]  # what the words gave
+    rows: AsyncCursor[Row]
+    asked_at: float  # when these were asked for, by time.perf_counter
 
 
 class Search:
@@ -58,7 +69,7 @@ class Search:
         cross: a model on a server that looks at the best once more; asked without a transaction.
         """
         self._embedder = embedder
-        self._candidates = candidates
+        self._candidates_each = candidates
         self._index = index or PostgresIndex()
         self._late = late or Late.load()
         self._cross = cross
@@ -79,10 +90,13 @@ class Search:
         when that does not answer in time, they stay in ours.
         """
         with self._metrics.retrieval_seconds.labels("embed").time():
-            await self._embedder.encoded_query(query)
+            question = await self._embedder.encoded_query(query)
         most = max(limit, RERANKED) if self._cross else limit
-        async with database.transaction(tenant_id) as conn:
-            found = await self.within(conn, query, tenant_id=tenant_id, limit=most, filter=filter)
+        async with database.pipeline(tenant_id) as conn:
+            candidates = await self._candidates(
+                conn, query, question, tenant_id=tenant_id, limit=most, filter=filter
+            )
+        found = (await self._close_look(question, candidates))[:most]
         if self._cross is not None:
             with self._metrics.retrieval_seconds.labels("cross").time():
                 found = await reordered(self._cross, query, found)
@@ -103,66 +117,86 @@ class Search:
         taking it: the vector is remembered, and no connection waits for the model.
         """
         question = await self._embedder.encoded_query(query)
-        vector = HalfVector(question.vector)
-        seconds = self._metrics.retrieval_seconds
-        asked = filter
-        if filter.reader is not None and not await _restricted(conn, tenant_id):
-            filter = replace(filter, reader=None)  # it would take nothing out, and cost as much
-        with seconds.labels("vector").time():
-            near = await self._index.nearest(
-                conn, vector, tenant_id=tenant_id, limit=self._candidates, filter=filter
-            )
-        with seconds.labels("keyword").time():
-            hits = await keywords.search(
-                conn, query, tenant_id=tenant_id, limit=self._candidates, filter=filter
-            )
-        matches = {hit.chunk_id: hit.score for hit in hits}
-        best = fuse(near, matches, weight=VECTOR_WEIGHT)[: max(limit, RERANKED)]
-        with seconds.labels("fetch").time():
-            rows = await self._rows(conn, vector, best, tenant_id=tenant_id, filter=asked)
-        began = time.perf_counter()
-        found = await self._close_look(question, best, rows, matches)
-        seconds.labels("rerank").observe(time.perf_counter() - began)
-        return found[:limit]
+        candidates = await self._candidates(
+            conn, query, question, tenant_id=tenant_id, limit=limit, filter=filter
+        )
+        return (await self._close_look(question, candidates))[:limit]
 
-    async def _rows(
+    async def _candidates(
         self,
         conn: Conn,
-        vector: HalfVector,
-        best: list[tuple[int, float]],
+        query: str,
+        question: Encoded,
         *,
         tenant_id: str,
+        limit: int,
         filter: Filter,
-    ) -> dict[int, dict[str, Any]]:
-        """Return what is stored of chunks; one whose document went away meanwhile is missing."""
-        async with conn.cursor(row_factory=dict_row, binary=True) as cursor:
-            await cursor.execute(
-                SQL["passages"],
-                {
-                    **filter.parameters(),
-                    "tenant_id": tenant_id,
-                    "vector": vector,
-                    "chunk_ids": [chunk_id for chunk_id, _ in best],
-                },
-            )
-            return {row["chunk_id"]: row for row in await cursor.fetchall()}
+    ) -> _Candidates:
+        """Return the best, to be fetched; in a pipeline that takes two round trips until here."""
+        seconds = self._metrics.retrieval_seconds
+        vector = HalfVector(question.vector)
+        own = {"tenant_id": tenant_id}
+        restricted = await conn.execute(SQL["restricted"], own) if filter.reader else None
+        with seconds.labels("keyword").time():
+            words = await keywords.read(conn, query, tenant_id=tenant_id)
+        asked = filter
+        if restricted is not None and await restricted.fetchone() == (False,):
+            # The reader would take nothing out, and cost as much. A document that is restricted
+            # from now on is looked at again where its text is read.
+            asked = replace(filter, reader=None)
 
-    async def _close_look(
-        self,
-        question: Encoded,
-        best: list[tuple[int, float]],
-        rows: Mapping[int, dict[str, Any]],
-        matches: Mapping[int, float],
-    ) -> list[Passage]:
-        """Return the candidates, the first of them reordered by their tokens."""
-        there = [(chunk_id, fused) for chunk_id, fused in best if chunk_id in rows]
+        async def search_vectors() -> dict[int, float]:
+            with seconds.labels("vector").time():
+                return await self._index.nearest(
+                    conn,
+                    vector,
+                    tenant_id=tenant_id,
+                    limit=self._candidates_each,
+                    filter=asked,
+                    chunks=words.chunks,
+                )
+
+        near_task = asyncio.create_task(search_vectors())
+        try:
+            # The question is sent now; the index is walked while the words are ranked here.
+            await asyncio.sleep(0)
+            hits = await words.best(
+                conn, tenant_id=tenant_id, limit=self._candidates_each, filter=asked
+            )
+            near = await near_task
+        except BaseException:
+            near_task.cancel()
+            await asyncio.gather(near_task, return_exceptions=True)
+            raise
+        matches = {hit.chunk_id: hit.score for hit in hits}
+        best = fuse(near, matches, weight=VECTOR_WEIGHT)[: max(limit, RERANKED)]
+        rows = conn.cursor(binary=True, row_factory=dict_row)
+        chunk_ids = [chunk_id for chunk_id, _ in best]
+        asked_at = time.perf_counter()
+        await rows.execute(
+            SQL["passages"], filter.parameters() | own | {"vector": vector, "chunk_ids": chunk_ids}
+        )
+        return _Candidates(best, matches, rows, asked_at)
+
+    async def _close_look(self, question: Encoded, candidates: _Candidates) -> list[Passage]:
+        """Return the candidates, best first, after comparing them token by token.
+
+        One whose document went away meanwhile is missing.
+        """
+        seconds = self._metrics.retrieval_seconds
+        rows = {row["chunk_id"]: row for row in await candidates.rows.fetchall()}
+        began = time.perf_counter()
+        seconds.labels("fetch").observe(began - candidates.asked_at)
+        there = [(chunk_id, fused) for chunk_id, fused in candidates.best if chunk_id in rows]
         late = await self._late.scores(question, [rows[chunk_id]["late"] for chunk_id, _ in there])
         scored = blend([fused for _, fused in there], late)
         passages = [
-            _passage(rows[chunk_id], score, fused, matches.get(chunk_id), closeness)
+            _passage(rows[chunk_id], score, fused, candidates.matches.get(chunk_id), closeness)
             for (chunk_id, fused), closeness, score in zip(there, late, scored, strict=True)
         ]
-        return sorted(passages, key=lambda one: (-one["score"], one["chunk_id"]))
+        passages.sort(key=lambda one: (-one["score"], one["chunk_id"]))
+        seconds.labels("rerank").observe(time.perf_counter() - began)
+        return passages
 
 
 def fuse(
@@ -174,11 +208,11 @@ def fuse(
     what it did not find counts 0. `weight` is the share of the first.
     """
     near, matches = _stretch(near), _stretch(matches)
-    scores = {
-        chunk_id: weight * near.get(chunk_id, 0) + (1 - weight) * matches.get(chunk_id, 0)
-        for chunk_id in [*near, *(i for i in matches if i not in near)]
-    }
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    worst_last = sorted(
+        (-(weight * near.get(chunk_id, 0) + (1 - weight) * matches.get(chunk_id, 0)), chunk_id)
+        for chunk_id in near.keys() | matches.keys()
+    )
+    return [(chunk_id, -score) for score, chunk_id in worst_last]
 
 
 def blend(fused: list[float], late: list[float | None]) -> list[float]:
@@ -198,16 +232,6 @@ def blend(fused: list[float], late: list[float | None]) -> list[float]:
     ]
 
 
-async def _restricted(conn: Conn, tenant_id: str) -> bool:
-    """Return whether any document of a tenant is kept from anybody.
-
-    One that is from now on is looked at again where its text is read.
-    """
-    cursor = await conn.execute(SQL["restricted"], {"tenant_id": tenant_id})
-    row = await cursor.fetchone()
-    return bool(row and row[0])
-
-
 def _stretch(scores: Mapping[int, float]) -> dict[int, float]:
     if not scores:
         return {}
@@ -218,7 +242,7 @@ def _stretch(scores: Mapping[int, float]) -> dict[int, float]:
 
 
 def _passage(
-    row: Mapping[str, Any], score: float, fused: float, match: float | None, late: float | None
+    row: Row, score: float, fused: float, match: float | None, late: float | None
 ) -> Passage:
     scores = {"vector": max(-1.0, min(1.0, row["cosine"]))}
     if match is not None:

@@ -22,11 +22,19 @@ class VectorIndex(Protocol):
     what may be seen and approximate only about what is nearest."""
 
     async def nearest(
-        self, conn: Conn, vector: HalfVector, *, tenant_id: str, limit: int, filter: Filter
+        self,
+        conn: Conn,
+        vector: HalfVector,
+        *,
+        tenant_id: str,
+        limit: int,
+        filter: Filter,
+        chunks: int | None = None,
     ) -> dict[int, float]:
         """Return chunk_id -> cosine of at most `limit` chunks, best first, ties by chunk_id.
 
         conn: inside a transaction opened for `tenant_id`; what it sees decides what exists.
+        chunks: about how many the tenant has, where the caller knows.
         """
 
 

@@ -52,7 +52,14 @@ class Mirrored:
         self._rests_until = -float("inf")
 
     async def nearest(
-        self, conn: Conn, vector: HalfVector, *, tenant_id: str, limit: int, filter: Filter
+        self,
+        conn: Conn,
+        vector: HalfVector,
+        *,
+        tenant_id: str,
+        limit: int,
+        filter: Filter,
+        chunks: int | None = None,
     ) -> dict[int, float]:
         """Return chunk_id -> cosine of at most `limit` chunks, best first, ties by chunk_id."""
         try:
@@ -66,7 +73,7 @@ class Mirrored:
             found = {}
         if len(found) < limit and self._otherwise is not None:
             return await self._otherwise.nearest(
-                conn, vector, tenant_id=tenant_id, limit=limit, filter=filter
+                conn, vector, tenant_id=tenant_id, limit=limit, filter=filter, chunks=chunks
             )
         return found
 

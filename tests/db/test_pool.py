@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import numpy as np
@@ -12,6 +13,8 @@ import psutil
 import psycopg
 import pytest
 from pgvector import HalfVector
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
 
 from core.errors import (
     DatabaseBusy,
@@ -76,6 +79,109 @@ async def test_a_cancelled_transaction_is_undone(database_url: str, tenant: str)
         with pytest.raises(asyncio.CancelledError):
             await task
         await database.ping()
+
+
+async def test_a_pipeline_sees_its_tenant(database: Database) -> None:
+    """A pipeline is a transaction: it names its tenant, which is gone afterwards."""
+    for tenant_id in ("o'clock", "two"):
+        async with database.pipeline(tenant_id) as conn:
+            first = await conn.execute("select current_setting('parley.tenant')")
+            second = await conn.execute("select 2")
+            assert await first.fetchone() == (tenant_id,)
+            later = await conn.execute("select 3")
+        assert await second.fetchone() == (2,)
+        assert await later.fetchone() == (3,)
+    async with database.connection() as conn:
+        row = await (await conn.execute("select current_setting('parley.tenant', true)")).fetchone()
+        assert row is not None
+        assert not row[0]
+
+
+async def test_a_pipeline_keeps_what_ends_well(database: Database, tenant: str) -> None:
+    """What a pipeline wrote is there when its block has ended, and nothing of one that failed."""
+    insert = """insert into threads (tenant_id, user_id, thread_id)
+                values (%s, %s, gen_random_uuid())"""
+    async with database.pipeline(tenant) as conn:
+        await conn.execute(insert, [tenant, "u"])
+
+    async def fail(statement: LiteralString) -> None:
+        async with database.pipeline(tenant) as conn:
+            await conn.execute(insert, [tenant, "u"])
+            await (await conn.execute(statement)).fetchone()
+            raise EmptyInput
+
+    with pytest.raises(EmptyInput):
+        await fail("select 1")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await fail("select 1 / 0")
+    async with database.transaction(tenant) as conn:
+        assert len(await threads.list_recent(conn, user_id="u", limit=10)) == 1
+
+
+async def test_a_failure_that_nobody_fetched(database: Database, tenant: str) -> None:
+    """What fails at the very end of a pipeline is raised there, and the connection goes on."""
+
+    async def fail() -> None:
+        async with database.pipeline(tenant) as conn:
+            await conn.execute("select 1 / 0")
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await fail()
+    await database.ping()
+
+
+async def test_a_cancelled_pipeline_is_undone(database_url: str, tenant: str) -> None:
+    """Cancelling a task while it fetches frees its connection, and leaves no answer behind."""
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        asleep = asyncio.Event()
+
+        async def sleep() -> None:
+            async with database.pipeline(tenant) as conn:
+                cursor = await conn.execute("select pg_sleep(600)")
+                asleep.set()
+                await cursor.fetchone()
+
+        task = asyncio.create_task(sleep())
+        await asleep.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with database.pipeline("other") as conn:
+            cursor = await conn.execute("select current_setting('parley.tenant')")
+            assert await cursor.fetchone() == ("other",)
+
+
+async def test_the_connection_used_last_is_lent_first(database_url: str) -> None:
+    """Its server process knows the index; the others wait until several are wanted at once."""
+    async with Database.open(database_url, min_size=3, max_size=3) as database:
+        await database.pool.wait()
+        seen = set()
+        for _ in range(5):
+            async with database.connection() as conn:
+                seen.add(conn.info.backend_pid)
+        assert len(seen) == 1
+
+
+async def test_a_quiet_connection_is_asked_nothing(
+    database_url: str, admin_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection is asked whether it lives only when the server has said something."""
+    checks = []
+    check = AsyncConnectionPool.check_connection
+
+    async def counting(conn: psycopg.AsyncConnection[TupleRow]) -> None:
+        checks.append(conn)
+        await check(conn)
+
+    monkeypatch.setattr(AsyncConnectionPool, "check_connection", counting)
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        await database.ping()
+        await database.ping()
+        assert not checks
+        cut(admin_url)
+        await database.ping()
+        assert checks
 
 
 async def test_vectors_travel(database: Database, tenant: str) -> None:

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pgvector import HalfVector
 
+from core.errors import VectorEngineUnavailable
 from core.turn import Passage
 from db.pool import Database
 from embeddings.minilm import MiniLM
+from knowledge.engines.postgres import PostgresIndex
 from knowledge.filter import EVERYTHING, Filter, Reader
 from knowledge.nearest import SQL, Conn, nearest
 from knowledge.search import SQL as FOUND_SQL
@@ -33,8 +35,7 @@ async def find(
     database: Database, search: Search, query: str, tenant_id: str, limit: int = 5
 ) -> list[Passage]:
     """Search the way a turn does."""
-    async with database.transaction(tenant_id) as conn:
-        return await search.within(conn, query, tenant_id=tenant_id, limit=limit)
+    return await search(database, query, tenant_id=tenant_id, limit=limit)
 
 
 async def test_by_meaning(database: Database, search: Search, put: Put, tenant: str) -> None:
@@ -148,6 +149,46 @@ async def test_readers(database: Database, search: Search, put: Put, tenant: str
             conn, "office", tenant_id=tenant, limit=20, filter=Filter(under="secret/2")
         )
         assert {one["uri"] for one in found} == {"secret/2", *(f"secret/2{n}" for n in range(10))}
+
+
+@pytest.mark.parametrize(
+    "filter", [EVERYTHING, Filter(Reader("bob")), Filter(Reader("ann")), Filter(under="secret/")]
+)
+async def test_in_a_transaction_of_its_own(
+    database: Database, search: Search, put: Put, tenant: str, filter: Filter
+) -> None:
+    """A search that sends its statements together finds what one in a transaction finds."""
+    await put("open", "The office opens at nine")
+    for number in range(12):
+        await put(f"secret/{number}", f"The office opens secretly at {number}")
+    async with database.transaction(tenant) as conn:
+        await conn.execute("update documents set owners = '{ann}' where uri like %s", ["secret/1%"])
+    query = "When does the office open?"
+    found = await search(database, query, tenant_id=tenant, limit=20, filter=filter)
+    async with database.transaction(tenant) as conn:
+        assert found == await search.within(conn, query, tenant_id=tenant, limit=20, filter=filter)
+    assert len(found) == {"bob": 10}.get(filter.reader.user_id if filter.reader else "", 13) - (
+        filter.under == "secret/"
+    )
+
+
+async def test_an_index_that_fails(
+    database_url: str, embedder: MiniLM, put: Put, tenant: str
+) -> None:
+    """Its error passes through as it is, and the connection serves the next search."""
+
+    class Broken(PostgresIndex):
+        async def nearest(self, conn: Conn, *_: Any, **__: Any) -> dict[int, float]:
+            await conn.execute("select 1 / 0")
+            raise VectorEngineUnavailable
+
+    await put("a", "apple", "pear")
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        broken = Search(embedder, index=Broken())
+        with pytest.raises(VectorEngineUnavailable):
+            await broken(database, "apple", tenant_id=tenant, limit=5)
+        passages = await find(database, Search(embedder), "apple", tenant)
+        assert passages[0]["text"] == "apple"
 
 
 async def test_empty(database: Database, search: Search, tenant: str) -> None:
