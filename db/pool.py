@@ -15,6 +15,7 @@ import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncClientCursor, AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import PipelineStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -104,7 +105,13 @@ class Database:
         errors_before = self._connection_errors
         try:
             async with self.pool.connection() as conn:
-                yield conn
+                try:
+                    yield conn
+                finally:
+                    if conn.pgconn.pipeline_status != PipelineStatus.OFF:
+                        # Whoever was cancelled while a pipeline ended leaves it open, and the
+                        # pool would lend it to the next.
+                        await conn.close()
         except PoolTimeout as error:
             if self._connection_errors > errors_before:
                 raise DatabaseUnavailable from error

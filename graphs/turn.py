@@ -166,8 +166,17 @@ class Turn:
     async def store(self) -> None:
         """Store the events and checkpoints that wait, in one transaction.
 
-        Raises LeaseLost, DatabaseUnavailable.
+        Whoever is cancelled while this runs leaves it running: half of what was sent may be there
+        already, and the end of the run waits for the rest. Raises LeaseLost, DatabaseUnavailable.
         """
+        storing = asyncio.ensure_future(self._store())
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            storing.add_done_callback(_seen)
+            raise
+
+    async def _store(self) -> None:
         async with self._flushing:
             waiting = self.journal.unstored()
             if not waiting:
@@ -366,3 +375,9 @@ class Turn:
                 await runs.release(conn, self.lease.run_id, self.lease.token)
         except OperatorError as error:
             log.warning("run %s could not be released: %s", self.lease.run_id, error.code)
+
+
+def _seen(storing: asyncio.Future[None]) -> None:
+    """Take note of how something ended that nobody waits for any more."""
+    if not storing.cancelled() and (error := storing.exception()) is not None:
+        log.warning("a run could not be flushed: %s", type(error).__name__)
