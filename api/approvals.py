@@ -24,7 +24,7 @@ _EXAMPLE = "01937b6e-5d10-7c02-9a0e-5f2f6f0f9d55"
 MOST_NAME = 200
 
 Status = Literal["pending", "approved", "rejected", "answered", "expired", "cancelled", "all"]
-Limit = Annotated[int, Query(ge=1, le=200, description="At most this many.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most this many.")]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 Said = Annotated[Any, Body(examples=models.DECISIONS)]
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from embeddings.minilm import MiniLM
 from evals import actions, answers, intent, questions, retrieval, support
+from evals.bench import approvals as bench_approvals
 from evals.bench import ingest as bench_ingest
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
@@ -111,6 +112,17 @@ def run_bench_ingest(
 ) -> None:
     """What ingestion costs beside the model, first and again, beside a naive loop."""
     report(asyncio.run(bench_ingest.run(data, documents=documents)), json_file)
+
+
+@bench.command("approvals")
+def run_bench_approvals(
+    json_file: JsonFile = None,
+    decisions: Annotated[int, typer.Option(min=16, help="Of each kind.")] = 200,
+    pending: Annotated[int, typer.Option(min=1, max=1000, help="In the list.")] = 1000,
+) -> None:
+    """From a decision to its effect, and a long list of what waits."""
+    found = bench_approvals.run(decisions=decisions, pending=pending)
+    report(asyncio.run(found), json_file)
 
 
 @bench.command("turn")

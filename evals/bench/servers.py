@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from api.app import create_app
 from api.build import Services
@@ -22,6 +24,7 @@ from core.metrics import Metrics
 from core.settings import Settings
 from core.telemetry import NullTracer
 from db.pool import Database
+from evals.asking import AskingModel, TaskIntents
 from evals.bench import edges, stock
 from evals.scratch import ROOT
 from graphs.runner import Pace, Runner
@@ -31,6 +34,8 @@ from nodes.prompts import Prompts
 from nodes.replies import Replies
 from tools.policy import Policy
 from tools.registry import Registry
+from tools.tool import Caller, Declaration
+from tools.transactional import Conn, transactional
 
 POOL_SIZE = 8
 START_SECONDS = 60
@@ -56,17 +61,38 @@ async def serve(contender: str, database_url: str) -> AsyncIterator[str]:
         await process.wait()
 
 
+class Notes(BaseModel):
+    """What the one tool of the acting server writes down."""
+
+    text: str
+
+
+async def _note(conn: Conn, asked: Notes, caller: Caller, key: str) -> str:
+    return f"Noted: {asked.text}"
+
+
+def acting(database: Database) -> tuple[Any, Any, Registry]:
+    """Return a model that always asks for an effect, intents to match, and the tool for it."""
+    model = AskingModel().plays([("note", {"text": "this"})], "It is noted.")
+    declaration = Declaration("internal_write", "keyed")
+    tool = transactional(database, "note", "Notes something.", Notes, _note, declaration)
+    return model, TaskIntents(), Registry([tool])
+
+
 @asynccontextmanager
-async def parley(database_url: str) -> AsyncIterator[FastAPI]:
-    """Yield the real application over the scripted edges."""
+async def parley(database_url: str, *, acts: bool = False) -> AsyncIterator[FastAPI]:
+    """Yield the real application over the scripted edges; acts: each turn asks a person."""
     embedder: Any = edges.ScriptedEmbedder()
     search: Any = edges.scripted_search
     model: Any = edges.ScriptedModel()
     guard: Any = edges.ScriptedGuard()
     intents: Any = edges.ScriptedIntents()
+    tools = Registry([])
     tracer = NullTracer()
     metrics = Metrics()
     async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
+        if acts:
+            model, intents, tools = acting(database)
         services = turn.Services(
             database=database,
             embedder=embedder,
@@ -78,7 +104,7 @@ async def parley(database_url: str) -> AsyncIterator[FastAPI]:
             replies=Replies.load(),
             alike=Alike.load(),
             metrics=metrics,
-            tools=Registry([]),
+            tools=tools,
             policy=Policy.load(),
         )
         async with Runner(services, turn.Limits(), Pace(), tracer) as runner:
@@ -119,7 +145,8 @@ class Announcing(uvicorn.Server):
 
 async def main(contender: str, database_url: str) -> None:
     """Serve until the process is ended."""
-    async with (parley if contender == "parley" else bare)(database_url) as app:
+    servers = {"parley": parley, "acting": partial(parley, acts=True), "stock": bare}
+    async with servers[contender](database_url) as app:
 
         @app.get("/cpu")
         async def cpu() -> float:
@@ -133,7 +160,7 @@ async def main(contender: str, database_url: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("contender", choices=["parley", "stock"])
+    parser.add_argument("contender", choices=["parley", "acting", "stock"])
     parser.add_argument("database_url")
     arguments = parser.parse_args()
     uvloop.run(main(arguments.contender, arguments.database_url))
