@@ -7,8 +7,8 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -145,7 +145,11 @@ class Announcing(uvicorn.Server):
 
 async def main(contender: str, database_url: str) -> None:
     """Serve until the process is ended."""
-    servers = {"parley": parley, "acting": partial(parley, acts=True), "stock": bare}
+    servers: dict[str, Callable[[str], AbstractAsyncContextManager[FastAPI]]] = {
+        "parley": parley,
+        "acting": partial(parley, acts=True),
+        "stock": bare,
+    }
     async with servers[contender](database_url) as app:
 
         @app.get("/cpu")
