@@ -71,6 +71,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
 
     background: whether to work on the job queue too, as the settings say.
     """
+    keys_file = settings.api.keys_file  # first: what is wrong with it is told at once
+    keys = None if keys_file is None else await asyncio.to_thread(Keys, keys_file)
     async with (
         started(tracing(settings.langfuse)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
@@ -88,8 +90,6 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
         )
         metrics = Metrics()
         policy = await asyncio.to_thread(Policy.load, settings.tools.policy_file)
-        keys_file = settings.api.keys_file
-        keys = None if keys_file is None else await asyncio.to_thread(Keys, keys_file)
         async with (
             searching(settings.knowledge, embedder, metrics) as search,
             configured(settings, database, os.environ, search=search) as tools,

@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api.reviewing import desk, http, keys
 from tests.api.served import Served, serving
+
+__all__ = ["desk", "http", "keys"]  # fixtures
 
 DOCUMENTS = {
     "backup.md": """# Backups

@@ -26,6 +26,7 @@ QUESTION = "Who built the lighthouse of Wendelmoor?"
         ({"API_HOST": "0.0.0.0"}, "Parley has no accounts yet"),
         ({"API_PORT": "many"}, "API_PORT: Input should be a valid integer"),
         ({"LANGFUSE_PUBLIC_KEY": "pk"}, "belong together"),
+        ({"API_KEYS_FILE": "none.yaml"}, "API_KEYS_FILE: none.yaml cannot be read"),
     ],
     ids=str,
 )
