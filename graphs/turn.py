@@ -162,8 +162,12 @@ class Turn:
     async def store(self) -> None:
         """Store the events and checkpoints that wait, in one transaction.
 
-        Raises LeaseLost, DatabaseUnavailable.
+        Raises LeaseLost, DatabaseUnavailable. Who is cancelled here leaves it to end by itself:
+        between the commit and the note of it, the same events would be stored twice, which fails.
         """
+        await asyncio.shield(self._store_waiting())
+
+    async def _store_waiting(self) -> None:
         async with self._flushing:
             waiting = self.journal.unstored()
             if not waiting:
