@@ -23,6 +23,10 @@ class Told:
         return json.loads(self.body)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # or connections that come together are refused
+
+
 class Hook:
     """The server; `with` runs it. Answers with each status once, then 204; None: not at all."""
 
@@ -30,7 +34,7 @@ class Hook:
         self.told: queue.Queue[Told] = queue.Queue()
         self._statuses = list(statuses)
         self._released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
