@@ -24,7 +24,16 @@ from evals.bench.edges import ScriptedModel
 from graphs.runner import Runner
 from nodes.context import Limits
 from tests.api.hooks import Hook
-from tests.graphs.turns import LETTER, QUICK, TENANT, AskingModel, events, services
+from tests.graphs.turns import (
+    LETTER,
+    QUICK,
+    TENANT,
+    AskingModel,
+    GatedModel,
+    begin,
+    events,
+    services,
+)
 from tests.project import ROOT
 
 SECRET = "a secret of some length"
@@ -226,14 +235,31 @@ async def test_runs_tell_how_they_end(
                 await runner.cancel(tenant_id=TENANT, thread_id=run.thread_id, run_id=run.run_id)
                 told += [await asyncio.to_thread(hook.told.get) for _ in kinds[2:]]
             await events(runner, run)
-            silent = await runner.start(
-                tenant_id=TENANT, user_id="local", thread_id=run.thread_id, text="Why?"
-            )
-            assert silent.run_id != run.run_id
     assert sorted(one.json["type"] for one in told) == sorted(kinds)
     for one in told:
         assert one.json["data"]["run_id"] == run.run_id
         assert one.json["data"]["thread_id"] == run.thread_id
+
+
+async def test_runs_tell_nothing_unasked(database: Database) -> None:
+    """A request that does not ask for it leaves no notice of its run."""
+    async with Runner(services(database), Limits(), QUICK, NullTracer()) as runner:
+        await events(runner, await begin(runner))
+    assert await table(database) == []
+
+
+async def test_a_queued_run_that_is_cancelled_tells_it(database: Database) -> None:
+    """Also what nobody has worked on has an end."""
+    model = GatedModel()
+    async with Runner(services(database, model), Limits(), QUICK, NullTracer()) as runner:
+        first = await begin(runner)
+        queued = await runner.start(
+            tenant_id=TENANT, user_id="local", thread_id=first.thread_id, text="?", webhook=True
+        )
+        await runner.cancel(tenant_id=TENANT, thread_id=first.thread_id, run_id=queued.run_id)
+    async with database.transaction(TENANT) as conn:
+        cursor = await conn.execute("select kind, body ->> 'run_id' from notices")
+        assert await cursor.fetchall() == [("run.cancelled", queued.run_id)]
 
 
 @pytest.mark.parametrize(
