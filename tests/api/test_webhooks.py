@@ -7,6 +7,7 @@ import base64
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from evals.bench.edges import ScriptedModel
 from graphs.runner import Runner
 from nodes.context import Limits
 from tests.api.hooks import Hook
+from tests.api.served import Served, new_thread, serving
 from tests.graphs.turns import (
     LETTER,
     QUICK,
@@ -239,6 +241,23 @@ async def test_runs_tell_how_they_end(
     for one in told:
         assert one.json["data"]["run_id"] == run.run_id
         assert one.json["data"]["thread_id"] == run.thread_id
+
+
+def test_a_server_tells_what_its_settings_ask_for(tmp_path: Path) -> None:
+    """A run in the background, nobody listening: its end arrives, and the server ends well."""
+    with Hook() as hook:
+        wanted = {"WEBHOOK_URL": hook.url, "WEBHOOK_SECRET": SECRET}
+        with serving(Served(tmp_path, settings=wanted)) as served:
+            with httpx.Client(base_url=served.url, timeout=60) as client:
+                path = f"/v1/threads/{new_thread(client)}/runs"
+                run = client.post(path, json={"input": "Hello!", "webhook": True}).json()
+                told = hook.told.get()
+            assert served.stop() == 0
+    assert told.json["type"] == "run.finished"
+    assert told.json["data"]["run_id"] == run["run_id"]
+    stamp, notice_id = told.headers["webhook-timestamp"], told.json["id"]
+    assert told.headers["webhook-signature"] == sign(SECRET, notice_id, stamp, told.body)
+    assert SECRET not in served.log
 
 
 async def test_runs_tell_nothing_unasked(database: Database) -> None:
