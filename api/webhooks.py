@@ -81,6 +81,9 @@ class Sender:
                             pass
                     except OperatorError as error:
                         log.warning("notices could not be sent: %s", error.code)
+                    except Exception:
+                        # The edge of this task: nobody would start it again.
+                        log.exception("notices could not be sent")
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
                             await wake.wait()
@@ -93,7 +96,9 @@ class Sender:
         taken_for = self._settings.timeout_seconds + self._retries.margin_seconds
         async with self._database.connection() as conn:
             due = await notices.take(conn, taken_for, most=AT_ONCE)
-        await asyncio.gather(*map(self._send, due))
+        for error in await asyncio.gather(*map(self._send, due), return_exceptions=True):
+            if isinstance(error, Exception):  # it stays taken for a while, and comes again
+                log.error("a notice could not be sent", exc_info=error)
         return len(due)
 
     async def _send(self, notice: Notice) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.served import Served, new_thread, sse_events
 
-TASK = "Please refund 50.00 EUR for order A-1001 because it arrived broken."
+TASK = "Refund 5000 cents of order A-1001, reason: broken"
 QUESTION = "Who built the lighthouse of Wendelmoor?"
 
 
@@ -143,7 +143,7 @@ def test_a_completion_with_a_key_is_the_same_completion(sdk: openai.OpenAI) -> N
     assert caught.value.code == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä", "\t", "a\x7f"], ids=repr)
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä"], ids=repr)
 def test_a_strange_key_is_refused(client: httpx.Client, key: str) -> None:
     """One that can be told from others is 1 to 255 visible ASCII characters."""
     answer = client.post(
@@ -151,6 +151,5 @@ def test_a_strange_key_is_refused(client: httpx.Client, key: str) -> None:
         json={"input": "Hi"},
         headers={b"Idempotency-Key": key.encode("latin-1")},
     )
-    assert answer.status_code in (400, 422)
-    if key not in ("\t", "a\x7f"):  # which the server itself may refuse
-        assert answer.status_code == 422
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "invalid_input"
