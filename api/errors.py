@@ -64,6 +64,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.DataFolderUnusable: 503,
     errors.RoleTooPowerful: 503,
     errors.SchemaOutdated: 503,
+    errors.CheckpointRefused: 503,
     errors.EmbeddingUnavailable: 503,
     errors.RerankerUnavailable: 503,
     errors.CacheFailed: 503,

@@ -45,7 +45,8 @@ ParleyError
     ├── DatabaseUnusable
     │   ├── DataFolderUnusable
     │   ├── RoleTooPowerful
-    │   └── SchemaOutdated
+    │   ├── SchemaOutdated
+    │   └── CheckpointRefused
     ├── EmbeddingUnavailable
     ├── RerankerUnavailable
     ├── VectorEngineUnavailable
@@ -371,6 +372,12 @@ class SchemaOutdated(DatabaseUnusable):
     """The database schema is older than this version; run `python -m db migrate`."""
 
     code = "schema_outdated"
+
+
+class CheckpointRefused(DatabaseUnusable):
+    """A stored step of this run holds what no step holds; it was not loaded."""
+
+    code = "checkpoint_refused"
 
 
 class EmbeddingUnavailable(OperatorError):

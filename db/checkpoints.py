@@ -7,7 +7,9 @@ with their events, in the same transaction, so the log and the checkpoint always
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -18,13 +20,59 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-# None: only the library's own safe types. A crafted row must not be able to name a callable.
-_SERDE = {"allowed_msgpack_modules": None}
+from core.errors import CheckpointRefused
+
+log = logging.getLogger(__name__)
+WRITTEN = frozenset(
+    {"null", "bytes", "bytearray", "msgpack"}
+)  # types of values; no JSON, no pickle
+MOST_NAME = 200  # characters of a blocked name in the log
+
+# What the deserialiser would not build, in the row that is being read.
+_blocked: ContextVar[list[str] | None] = ContextVar("blocked", default=None)
+
+
+class Strict(JsonPlusSerializer):
+    """Builds the library's own safe types and nothing else.
+
+    A crafted row must not be able to name a callable. The library leaves out what it blocks and
+    goes on with the rest, as if nothing had been there; here the row is refused.
+    """
+
+    def __init__(self) -> None:
+        """Take what is allowed from nobody: not from the environment either."""
+        super().__init__(allowed_msgpack_modules=None, allowed_json_modules=None)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Return a value; raises CheckpointRefused when it names what is not allowed."""
+        if data[0] not in WRITTEN:
+            log.error("a checkpoint is of type %s, which nothing here writes", data[0][:MOST_NAME])
+            raise CheckpointRefused
+        found: list[str] = []
+        token = _blocked.set(found)
+        forget = register_serde_event_listener(_note)
+        try:
+            value = super().loads_typed(data)
+        except Exception as error:
+            raise CheckpointRefused from error
+        finally:
+            forget()
+            _blocked.reset(token)
+        if found:
+            log.error("a checkpoint names %s; somebody may have crafted it", ", ".join(found))
+            raise CheckpointRefused
+        return value
+
+
+def _note(event: SerdeEvent) -> None:
+    if (found := _blocked.get()) is not None:
+        found.append(f"{event['module']}.{event['name']}"[:MOST_NAME])
 
 
 class RunSaver(AsyncPostgresSaver):
@@ -32,7 +80,7 @@ class RunSaver(AsyncPostgresSaver):
 
     def __init__(self, pool: AsyncConnectionPool[Any], *, fresh: bool) -> None:
         """fresh: nothing is stored for this run yet, so reading would be a wasted round trip."""
-        super().__init__(pool, serde=JsonPlusSerializer(**_SERDE))  # type: ignore[arg-type]
+        super().__init__(pool, serde=Strict())
         self._fresh = fresh
         self._puts: list[tuple[RunnableConfig, Checkpoint, CheckpointMetadata, Any]] = []
         self._writes: list[tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]] = []
@@ -112,7 +160,7 @@ async def prune(conn: AsyncConnection[TupleRow], run_id: str) -> None:
 
 def _stock(conn: AsyncConnection[TupleRow]) -> AsyncPostgresSaver:
     rows: AsyncConnection[DictRow] = conn  # type: ignore[assignment]  # it sets its own row factory
-    return AsyncPostgresSaver(rows, serde=JsonPlusSerializer(**_SERDE))  # type: ignore[arg-type]
+    return AsyncPostgresSaver(rows, serde=Strict())
 
 
 def _at(config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:

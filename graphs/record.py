@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
+
+from core.errors import CheckpointRefused
 from core.events import EventType
 from core.turn import Passage, TurnState
 from db.turns import TurnLog
@@ -19,6 +22,23 @@ class Outcome:
     status: Literal["succeeded", "failed", "cancelled", "waiting"]
     error: dict[str, str] | None = None
     approval_id: UUID | None = None  # what a waiting run waits for
+
+
+_STATE = TypeAdapter(TurnState)
+
+
+def restored(values: Mapping[str, Any]) -> TurnState:
+    """Return the state that a checkpoint holds; raises CheckpointRefused when it is none.
+
+    What has another shape would fail somewhere in the turn, and again where its end is written
+    down: such a run could never be ended.
+    """
+    known = {key: values[key] for key in TurnState.__annotations__ if key in values}
+    try:
+        _STATE.validate_python(known)
+    except ValidationError as error:
+        raise CheckpointRefused from error
+    return TurnState(**known)  # type: ignore[typeddict-item]
 
 
 def failed(code: str, message: str) -> Outcome:

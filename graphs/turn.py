@@ -20,7 +20,7 @@ from core.turn import TurnState
 from db import checkpoints, events, runs, turns
 from graphs import chat
 from graphs.journal import Journal
-from graphs.record import Outcome, failed, farewell, turn_log
+from graphs.record import Outcome, failed, farewell, restored, turn_log
 from nodes.context import Context, Limits, Services
 from nodes.stages import Stages
 from tools import notices
@@ -235,9 +235,7 @@ class Turn:
             at = await self._saver.aget_tuple(config)
             if at is not None:
                 given = None  # go on from the checkpoint
-                values = at.checkpoint["channel_values"]
-                known = {key: values[key] for key in TurnState.__annotations__ if key in values}
-                self._stages.state.update(TurnState(**known))  # type: ignore[typeddict-item]
+                self._stages.state.update(restored(at.checkpoint["channel_values"]))
             said = self._stages.state.get("answer", "") if at is not None else ""
             resumed = {**self._ids(), "attempt": self.lease.attempt, "answer": said}
             self.journal.emit("run.resumed", resumed)

@@ -43,9 +43,14 @@ async def approve(state: TurnState, runtime: Runtime[Context]) -> TurnState:
 
 
 async def _read(call_id: str, context: Context) -> tuple[Call | None, Approval | None]:
+    """Return a call and the question about it as they stand together.
+
+    The call is locked: a decision that came between the two would show a call that waits beside
+    a question that is decided, and what was approved would be taken for withdrawn.
+    """
     async with context.services.database.transaction(context.tenant_id) as conn:
         key = UUID(call_id)
-        return await ledger.get(conn, key), await approvals.about(conn, key)
+        return await ledger.get(conn, key, lock=True), await approvals.about(conn, key)
 
 
 def _recorded(state: TurnState, call_id: str, result: CallResult) -> TurnState:

@@ -108,6 +108,7 @@ def install() -> None:
     _after(ledger, "propose", "proposed, not committed")
     _after(approvals, "request", "asked, not committed")
     _after(approvals, "end", "deciding, not committed")
+    _after(ledger, "get", "row read")
     _after(ledger, "start", "started, not committed")
     _after(runs, "claim_queued", "claimed", only=bool)
     _after(runs, "take_over", "taken over", only=bool)

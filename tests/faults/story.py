@@ -116,13 +116,14 @@ class Stage:
         return found
 
     @asynccontextmanager
-    async def reviewed(self) -> AsyncIterator[list[Approval]]:
+    async def reviewed(self, *, again: bool = True) -> AsyncIterator[list[Approval]]:
         """Approve every action as it is asked for; answer what came of the others truthfully.
 
+        again: let those that have not happened be made again; otherwise leave them.
         Yields the questions about outcomes, as they are answered.
         """
         asked: list[Approval] = []
-        task = asyncio.create_task(self._review(asked))
+        task = asyncio.create_task(self._review(asked, again))
         try:
             yield asked
         finally:
@@ -130,7 +131,7 @@ class Stage:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _review(self, asked: list[Approval]) -> None:
+    async def _review(self, asked: list[Approval], again: bool) -> None:
         while True:
             for approval in await pending(self.database):
                 if approval.kind == "action":
@@ -140,7 +141,7 @@ class Stage:
                     happened = await self.effects(approval.arguments["word"])
                     decision = (
                         Decision("answer", answer="It was sent.")
-                        if happened
+                        if happened or not again
                         else Decision("approve")
                     )
                 with suppress(ParleyError):  # a worker may have decided, or ended the run

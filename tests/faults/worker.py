@@ -85,6 +85,9 @@ async def work(told: dict[str, Any]) -> None:
             elif order["do"] == "decide":
                 await decide(used, UUID(order["approval_id"]), order["choice"], REVIEWER)
                 points.reach("decided")
+            elif order["do"] == "idle":
+                while runner.live:  # noqa: ASYNC110 - a turn that was lost announces nothing
+                    await asyncio.sleep(0.01)
             await say({"did": order["do"]})
         os._exit(0)
 
