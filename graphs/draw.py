@@ -1,8 +1,8 @@
 """Draws the graph as Mermaid text and as a PNG, both offline.
 
 The layout is the layered one of Sugiyama et al. 1981: a node stands one row below the lowest node
-that leads to it, an arrow over several rows keeps a lane free in each, and every row is ordered by
-where its neighbours stand.
+that leads down to it, an arrow over several rows keeps a lane free in each, and every row is
+ordered by where its neighbours stand.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def png() -> bytes:
     image = Image.new("RGB", (round(width * SCALE), round(height * SCALE)), PAPER)
     drawing = ImageDraw.Draw(image)
     font = ImageFont.load_default(FONT_SIZE * SCALE)
-    for edge in edges:
-        _draw_edge(drawing, ways[edge], dashed=edge.conditional)
+    for edge, way in ways.items():
+        _draw_edge(drawing, way, dashed=edge.conditional)
     for node in nodes:
         _draw_node(drawing, font, node, places[node])
     file = BytesIO()
@@ -89,21 +89,31 @@ def png() -> bytes:
 def layout(
     nodes: Sequence[str], edges: Sequence[Edge]
 ) -> tuple[dict[str, Point], dict[Edge, list[Point]]]:
-    """Return the top centre of each node and the way of each edge, in pixels before scaling."""
+    """Return the top centre of each node and the way of each edge, in pixels before scaling.
+
+    An edge to a node that was defined before goes up; it is laid out as if it went down. One
+    from a node to itself has no way.
+    """
+    order = {node: place for place, node in enumerate(nodes)}
+    ends = {
+        edge: tuple(sorted((edge.source, edge.target), key=order.__getitem__))
+        for edge in edges
+        if edge.source != edge.target
+    }
     height = dict.fromkeys(nodes, 0)
     for _ in nodes:
-        for edge in edges:
-            height[edge.target] = max(height[edge.target], height[edge.source] + 1)
+        for upper, lower in ends.values():
+            height[lower] = max(height[lower], height[upper] + 1)
     rows: list[list[str]] = [[] for _ in range(max(height.values()) + 1)]
     for node in nodes:
         rows[height[node]].append(node)
     lanes: dict[Edge, list[str]] = {}
-    for edge in edges:
-        between = range(height[edge.source] + 1, height[edge.target])
+    for edge, (upper, lower) in ends.items():
+        between = range(height[upper] + 1, height[lower])
         lanes[edge] = [f"{edge.source}>{edge.target}@{row}" for row in between]
         for row, lane in zip(between, lanes[edge], strict=True):
             rows[row].append(lane)
-    chains = {e: [e.source, *lanes[e], e.target] for e in edges}
+    chains = {edge: [upper, *lanes[edge], lower] for edge, (upper, lower) in ends.items()}
     _order(rows, [pair for chain in chains.values() for pair in pairwise(chain)])
     places = _place(rows, frozenset(nodes))
     ways = {}
@@ -112,7 +122,8 @@ def layout(
         way = [(tops[0][0], tops[0][1] + NODE_HEIGHT)]
         for x, y in tops[1:-1]:
             way += [(x, y), (x, y + NODE_HEIGHT)]
-        ways[edge] = [*way, tops[-1]]
+        way.append(tops[-1])
+        ways[edge] = way if chain[0] == edge.source else way[::-1]
     return {node: places[node] for node in nodes}, ways
 
 
@@ -158,7 +169,7 @@ def _draw_edge(drawing: Drawing, way: list[Point], *, dashed: bool) -> None:
         if not dashed or number // 3 % 2 == 0:
             drawing.line(stretch, fill=SOFT, width=SCALE)
     x, y = scaled[-1]
-    tip = 6 * SCALE
+    tip = 6 * SCALE if way[0][1] < way[-1][1] else -6 * SCALE
     drawing.polygon([(x, y), (x - tip * 0.6, y - tip), (x + tip * 0.6, y - tip)], fill=SOFT)
 
 
