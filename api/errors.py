@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -134,7 +135,7 @@ def native_body(error: ParleyError, request_id: str | None) -> dict[str, Any]:
     if isinstance(error, errors.UserError) and error.param:
         body["param"] = error.param
     if isinstance(error, errors.ApprovalDecided) and error.approval is not None:
-        body["approval"] = dict(error.approval)
+        body["approval"] = jsonable_encoder(dict(error.approval))
     return body | {"request_id": request_id}
 
 

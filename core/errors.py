@@ -211,17 +211,7 @@ class ApprovalDecided(Conflict):
     """Somebody else has decided this already."""
 
     code = "approval_decided"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        hint: str | None = None,
-        param: str | None = None,
-        approval: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, param=param)
-        self.approval = approval  # the decision that was first
+    approval: Mapping[str, Any] | None = None  # the decision that was first
 
 
 class ApprovalChanged(Conflict):

@@ -31,6 +31,8 @@ Kind = Literal["action", "outcome"]
 Status = Literal["pending", "approved", "rejected", "answered", "expired", "cancelled"]
 CLAIM_SECONDS = 300.0
 DUE_AT_ONCE = 50
+# What whoever comes late is told of a decision.
+DECISION = ("approval_id", "status", "decided_by", "decided_at", "reason", "answer")
 
 Conn = AsyncConnection[TupleRow]
 
@@ -190,28 +192,14 @@ def still_open(approval: Approval) -> None:
     """Raise ApprovalDecided with the decision there is, or ApprovalExpired."""
     if approval.status == "expired" or (approval.status == "pending" and approval.overdue):
         raise ApprovalExpired
-    if approval.status == "cancelled":
-        raise ApprovalDecided(
-            "The turn that asked for this has ended.", approval=_decision(approval)
-        )
     if approval.status != "pending":
-        raise ApprovalDecided(
-            f"{approval.decided_by} has {approval.status} this at {approval.decided_at:%H:%M:%S}.",
-            approval=_decision(approval),
-        )
-
-
-def _decision(approval: Approval) -> dict[str, Any]:
-    """Return how an approval ended, as data for whoever came later."""
-    return {
-        "approval_id": str(approval.approval_id),
-        "status": approval.status,
-        "decided_by": approval.decided_by,
-        "decided_at": approval.decided_at.isoformat() if approval.decided_at else None,
-        "reason": approval.reason,
-        "answer": approval.answer,
-        "digest": approval.digest,
-    }
+        at = f"{approval.decided_at:%H:%M:%S}" if approval.decided_at else ""
+        ended = f"{approval.decided_by} has {approval.status} this at {at}."
+        if approval.status == "cancelled":
+            ended = "The turn that asked for this has ended."
+        error = ApprovalDecided(ended)
+        error.approval = {name: getattr(approval, name) for name in DECISION}
+        raise error
 
 
 async def page(
