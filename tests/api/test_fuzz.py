@@ -74,7 +74,7 @@ def test_threads(shared: tuple[httpx.Client, str], body: Any) -> None:
 
 
 @FUZZ
-@given(body=fields("input", "stream") | VALUES)
+@given(body=fields("input", "stream", "multitask_strategy", "webhook") | VALUES)
 def test_runs(shared: tuple[httpx.Client, str], body: Any) -> None:
     """Starting a run; when that works, the run ends."""
     client, thread_id = shared
