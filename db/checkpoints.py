@@ -26,6 +26,10 @@ from psycopg_pool import AsyncConnectionPool
 # None: only the library's own safe types. A crafted row must not be able to name a callable.
 _SERDE = {"allowed_msgpack_modules": None}
 
+Put = tuple[RunnableConfig, Checkpoint, CheckpointMetadata, ChannelVersions]
+Write = tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]
+Mark = tuple[Put | None, list[Write]]
+
 
 class RunSaver(AsyncPostgresSaver):
     """The checkpoints of one run; one saver a run, because a saver serialises its callers."""
@@ -34,14 +38,14 @@ class RunSaver(AsyncPostgresSaver):
         """fresh: nothing is stored for this run yet, so reading would be a wasted round trip."""
         super().__init__(pool, serde=JsonPlusSerializer(**_SERDE))  # type: ignore[arg-type]
         self._fresh = fresh
-        self._puts: list[tuple[RunnableConfig, Checkpoint, CheckpointMetadata, Any]] = []
-        self._writes: list[tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]] = []
+        self._put: Put | None = None
+        self._writes: list[Write] = []
         self.stored = not fresh
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the newest checkpoint, flushed or not."""
-        if self._puts:
-            return self._newest()
+        if self._put is not None:
+            return self._newest(*self._put[:3])
         return None if self._fresh else await super().aget_tuple(config)
 
     async def aput(
@@ -51,8 +55,13 @@ class RunSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Keep the checkpoint for the next flush."""
-        self._puts.append((config, checkpoint, metadata, new_versions))
+        """Keep the checkpoint for the next flush, in place of the one before.
+
+        A run resumes from its newest checkpoint alone, and that holds what earlier tasks wrote.
+        """
+        unstored = {} if self._put is None else self._put[3]
+        self._put = (config, checkpoint, metadata, {**unstored, **new_versions})
+        self._writes = []
         return _at(config, checkpoint["id"])
 
     async def aput_writes(
@@ -68,27 +77,37 @@ class RunSaver(AsyncPostgresSaver):
     @property
     def pending(self) -> bool:
         """Whether there is something to flush."""
-        return bool(self._puts or self._writes)
+        return bool(self._put or self._writes)
 
-    async def flush(self, conn: AsyncConnection[TupleRow]) -> None:
-        """Write what is pending through `conn`, inside the caller's transaction."""
-        puts, self._puts = self._puts, []
-        writes, self._writes = self._writes, []
+    async def flush(self, conn: AsyncConnection[TupleRow]) -> Mark:
+        """Write what is pending through `conn`, inside the caller's transaction.
+
+        Return what to give to `flushed` once that has committed.
+        """
+        put, writes = self._put, list(self._writes)
         stock = _stock(conn)
-        for put in puts:
+        if put is not None:
             await stock.aput(*put)
         for write in writes:
             await stock.aput_writes(*write)
-        self._fresh = False
         self.stored = True
+        return put, writes
 
-    def _newest(self) -> CheckpointTuple:
-        config, checkpoint, metadata, _ = self._puts[-1]
+    def flushed(self, mark: Mark) -> None:
+        """Note that what was pending at `mark` is stored."""
+        put, writes = mark
+        self._fresh = False
+        if self._put is put:
+            self._put = None
+        self._writes = [write for write in self._writes if all(write is not one for one in writes)]
+
+    def _newest(
+        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+    ) -> CheckpointTuple:
         at = _at(config, checkpoint["id"])
         pending = [
             (task_id, channel, value)
-            for written, writes, task_id, _ in self._writes
-            if written["configurable"].get("checkpoint_id") == checkpoint["id"]
+            for _, writes, task_id, _ in self._writes
             for channel, value in writes
         ]
         parent = config if config["configurable"].get("checkpoint_id") else None

@@ -31,6 +31,7 @@ from nodes.context import Limits, Services
 log = logging.getLogger(__name__)
 
 TAKE_OVER_AT_ONCE = 8  # runs taken over per sweep, so that a new process is not flooded
+YOUNG_FLUSHES = 4  # a turn that ends within so many flush intervals is stored once, at its end
 WAKE_SECONDS = 2.0  # a lost notification delays a tailer of another process by this much
 
 
@@ -237,7 +238,11 @@ class Runner:
     async def _flushes(self) -> None:
         while True:
             await asyncio.sleep(self._pace.flush_seconds)
-            pending = [turn.flush() for turn in self._live.values() if turn.wants_flush]
+            pending = [
+                turn.flush()
+                for turn in self._live.values()
+                if turn.wants_flush and turn.age > YOUNG_FLUSHES * self._pace.flush_seconds
+            ]
             for result in await asyncio.gather(*pending, return_exceptions=True):
                 if isinstance(result, Exception):
                     log.error("a run could not be flushed", exc_info=result)

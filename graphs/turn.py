@@ -121,6 +121,11 @@ class Turn:
         self._interrupt("abandoned")
 
     @property
+    def age(self) -> float:
+        """Seconds since this attempt began."""
+        return time.perf_counter() - self._began
+
+    @property
     def wants_flush(self) -> bool:
         """Whether something waits to be stored."""
         return not self._settled and bool(self.journal.unstored() or self._saver.pending)
@@ -160,13 +165,14 @@ class Turn:
                         lease_token=self.lease.token,
                         events=waiting,
                     )
-                    await self._saver.flush(conn)
+                    mark = await self._saver.flush(conn)
             except LeaseLost:
                 self.lose()
             except OperatorError as error:
                 log.warning("run %s could not be flushed: %s", self.lease.run_id, error.code)
             else:
                 self.journal.mark_stored(len(waiting))
+                self._saver.flushed(mark)
 
     def _interrupt(self, stop: Stop) -> None:
         if self.stop is None and not self._settled:
@@ -275,7 +281,7 @@ class Turn:
                 run_id=lease.run_id,
                 thread_id=lease.thread_id,
                 stages=self._stages.milliseconds,
-                total_ms=(time.perf_counter() - self._began) * 1000,
+                total_ms=self.age * 1000,
             )
             await turns.save(conn, tenant_id=lease.tenant_id, log=log)
             if self._saver.stored:
