@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -22,6 +23,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, TupleRow
 from psycopg_pool import AsyncConnectionPool
+
+from db.sql import Statement, load
+
+SQL = load(__file__)
 
 # None: only the library's own safe types. A crafted row must not be able to name a callable.
 _SERDE = {"allowed_msgpack_modules": None}
@@ -114,9 +119,9 @@ class RunSaver(AsyncPostgresSaver):
         return CheckpointTuple(at, checkpoint, metadata, parent, pending)
 
 
-async def prune(conn: AsyncConnection[TupleRow], run_id: str) -> None:
-    """Remove the checkpoints of a run that has ended."""
-    await _stock(conn).adelete_thread(run_id)
+def pruning(run_id: UUID, lease_token: int) -> Statement:
+    """Return what removes the checkpoints of a run, if this lease has ended it."""
+    return SQL["prune"], {"run_id": run_id, "lease_token": lease_token}
 
 
 def _stock(conn: AsyncConnection[TupleRow]) -> AsyncPostgresSaver:

@@ -10,11 +10,11 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
-from core.turn import Citation
+from core.turn import Citation, HistoryMessage
+from db.pool import Database
 from db.sql import load
 
 SQL = load(__file__)
-_NEWEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,9 @@ async def list_after(
 
 
 async def window(
-    conn: AsyncConnection[TupleRow], thread_id: UUID, *, limit: int, before_seq: int | None = None
-) -> list[Message]:
-    """Return the newest `limit` messages, oldest first.
-
-    before_seq: only messages with a smaller sequence number count.
-    """
-    before = _NEWEST if before_seq is None else before_seq
-    async with conn.cursor(row_factory=class_row(Message)) as cursor:
-        await cursor.execute(
-            SQL["window"], {"thread_id": thread_id, "before": before, "limit": limit}
-        )
-        return (await cursor.fetchall())[::-1]
+    database: Database, tenant_id: str, thread_id: UUID, *, limit: int, before_seq: int
+) -> list[HistoryMessage]:
+    """Return the newest `limit` messages with a smaller number than `before_seq`, oldest first."""
+    parameters = {"thread_id": thread_id, "before": before_seq, "limit": limit}
+    (rows,) = await database.once(tenant_id, (SQL["window"], parameters))
+    return [HistoryMessage(role=r, content=c, seq=s) for r, c, s in reversed(rows)]

@@ -6,6 +6,6 @@ select message_id, thread_id, seq, run_id, role, content, citations, abstained, 
 
 -- window --
 -- The last messages before a place, newest first.
-select message_id, thread_id, seq, run_id, role, content, citations, abstained, created_at
+select role, content, seq
   from messages where thread_id = %(thread_id)s and seq < %(before)s
  order by seq desc limit %(limit)s

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from pgvector.psycopg import register_vector_async
@@ -18,11 +22,14 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from core.errors import DatabaseBusy, DatabaseUnavailable, RoleTooPowerful
 from db.migrate import SEARCH_PATH, verify
-from db.sql import load, read_ahead
+from db.sql import Statement, load, read_ahead
 
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
+Rested = WeakKeyDictionary[AsyncConnection[TupleRow], float]  # when it was last given back
+
 _RECONNECT_SECONDS = 3.0
+_RESTED_SECONDS = 5.0  # after which a connection is asked whether it still works
 _log = logging.getLogger(__name__)
 SQL = load(__file__)
 
@@ -48,6 +55,7 @@ class Database:
         await asyncio.to_thread(read_ahead, Path(__file__).parent)
         arguments = connection_arguments(url)
         await _check(url, arguments)
+        rested: Rested = WeakKeyDictionary()
         pool: Pool = AsyncConnectionPool(
             url,
             kwargs=arguments,
@@ -57,7 +65,8 @@ class Database:
             # Short: after an outage the next request connects, instead of sitting out a backoff.
             reconnect_timeout=_RECONNECT_SECONDS,
             configure=_configure,
-            check=lambda conn: _alive(pool, conn),
+            check=lambda conn: _alive(pool, conn, rested),
+            reset=lambda conn: _note(conn, rested),
             open=False,
             name="parley",
         )
@@ -76,6 +85,20 @@ class Database:
             # server come one statement at a time (a pipeline costs 0.1 ms more of our own time).
             await AsyncClientCursor(conn).execute(SQL["begin"], {"tenant_id": tenant_id})
             yield conn  # the pool commits, or rolls back on an error
+
+    async def once(self, tenant_id: str, *statements: Statement) -> list[list[TupleRow]]:
+        """Run statements in one transaction that sees this tenant's rows; return those of each.
+
+        All go to the server in one piece and one commit: a round trip where `transaction`
+        takes three. So none of them can depend on what another one returned.
+        Raises DatabaseBusy or DatabaseUnavailable.
+        """
+        async with self.connection() as conn:
+            # The server makes one transaction of what comes before the pipeline's end.
+            async with conn.pipeline():
+                await conn.execute(SQL["tenant"], {"tenant_id": tenant_id})
+                cursors = [await conn.execute(*statement) for statement in statements]
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
@@ -129,17 +152,35 @@ async def _configure(conn: AsyncConnection[TupleRow]) -> None:
     await register_vector_async(conn)
 
 
-async def _alive(pool: Pool, conn: AsyncConnection[TupleRow]) -> None:
+async def _note(conn: AsyncConnection[TupleRow], rested: Rested) -> None:
+    """Note when a connection came back."""
+    rested[conn] = time.monotonic()
+
+
+async def _alive(pool: Pool, conn: AsyncConnection[TupleRow], rested: Rested) -> None:
     """Raise when the connection is broken; then its idle neighbours are looked at as well.
 
     A restarted server breaks them all, and the pool would find that out one by one,
     waiting a second and then two in between.
+    Asking costs a round trip, so one that has just been used is only looked at: a server
+    that went away has said so, and a healthy one says nothing unasked.
     """
+    if time.monotonic() - rested.get(conn, -math.inf) < _RESTED_SECONDS and _is_silent(conn):
+        return
     try:
         await AsyncConnectionPool.check_connection(conn)
     except psycopg.Error:
         await pool.check()
         raise
+
+
+def _is_silent(conn: AsyncConnection[TupleRow]) -> bool:
+    """Return whether nothing waits to be read from a connection, not even its end."""
+    if not hasattr(select, "poll"):  # Windows
+        return not select.select([conn], [], [], 0)[0]
+    poll = select.poll()  # takes any number of files, unlike select
+    poll.register(conn, select.POLLIN)
+    return not poll.poll(0)
 
 
 def connection_arguments(url: str) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 -- Begins a transaction and names the tenant whose rows are visible until it ends.
 begin; select set_config('parley.tenant', %(tenant_id)s, true)
 
+-- tenant --
+-- Names the tenant whose rows are visible until the transaction ends.
+select set_config('parley.tenant', %(tenant_id)s, true)
+
 -- search_path --
 -- Looks into our schemas first.
 select set_config('search_path', %(path)s, false)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +15,8 @@ from psycopg.types.json import Jsonb
 
 from core.errors import LeaseLost, RunActive, RunNotFound, ThreadNotFound
 from core.turn import TurnState
+from db.pool import Database
+from db.sql import Statement
 from db.sql import load as load_sql
 
 Status = Literal["running", "succeeded", "failed", "cancelled"]
@@ -60,7 +62,7 @@ class Lease:
 
 
 async def start(
-    conn: Conn,
+    database: Database,
     *,
     tenant_id: str,
     user_id: str,
@@ -71,36 +73,35 @@ async def start(
     state: TurnState,
     worker: str,
     lease_seconds: float,
+    first: Sequence[Statement] = (),
 ) -> int:
     """Store the user's message and a running run; return the message's sequence number.
 
+    first: what to do before in the same transaction.
     Raises ThreadNotFound, and RunActive when the thread has a running run already.
     """
+    parameters = {
+        "tenant_id": tenant_id,
+        "user_id": user_id,
+        "thread_id": thread_id,
+        "run_id": run_id,
+        "message_id": message_id,
+        "text": text,
+        "input": Jsonb(state),
+        "worker": worker,
+        "lease_seconds": lease_seconds,
+    }
     try:
-        cursor = await conn.execute(
-            SQL["start"],
-            {
-                "tenant_id": tenant_id,
-                "user_id": user_id,
-                "thread_id": thread_id,
-                "run_id": run_id,
-                "message_id": message_id,
-                "text": text,
-                "input": Jsonb(state),
-                "worker": worker,
-                "lease_seconds": lease_seconds,
-            },
-        )
+        *_, rows = await database.once(tenant_id, *first, (SQL["start"], parameters))
     except UniqueViolation as error:
         raise RunActive from error
-    row = await cursor.fetchone()
-    if row is None:
+    if not rows:
         raise ThreadNotFound
-    return int(row[0])
+    return int(rows[0][0])
 
 
 async def finish(
-    conn: Conn,
+    database: Database,
     *,
     tenant_id: str,
     run_id: UUID,
@@ -109,25 +110,26 @@ async def finish(
     state: TurnState,
     message_id: UUID | None,
     error: Mapping[str, str] | None = None,
+    after: Sequence[Statement] = (),
 ) -> None:
-    """End a run, with its answer when `message_id` is given; raises LeaseLost if it is not ours."""
-    cursor = await conn.execute(
-        SQL["finish"],
-        {
-            "tenant_id": tenant_id,
-            "run_id": run_id,
-            "lease_token": lease_token,
-            "status": status,
-            "error": Jsonb(error) if error else None,
-            "message_id": message_id,
-            "title": state.get("title", ""),
-            "answer": state.get("answer", ""),
-            "citations": Jsonb(state.get("citations", [])),
-            "abstained": state.get("abstained", False),
-        },
-    )
-    row = await cursor.fetchone()
-    if row is None or row[0] == 0:
+    """End a run, with its answer when `message_id` is given; raises LeaseLost if it is not ours.
+
+    after: what to do then in the same transaction; it must do nothing when the lease was lost.
+    """
+    parameters = {
+        "tenant_id": tenant_id,
+        "run_id": run_id,
+        "lease_token": lease_token,
+        "status": status,
+        "error": Jsonb(error) if error else None,
+        "message_id": message_id,
+        "title": state.get("title", ""),
+        "answer": state.get("answer", ""),
+        "citations": Jsonb(state.get("citations", [])),
+        "abstained": state.get("abstained", False),
+    }
+    ended, *_ = await database.once(tenant_id, (SQL["finish"], parameters), *after)
+    if ended[0][0] == 0:
         raise LeaseLost
 
 

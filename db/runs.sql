@@ -37,7 +37,7 @@ with run as (
       from thread where %(message_id)s::uuid is not null
     returning 1
 )
-select (select count(*) from run), (select count(*) from message)
+select count(*) from run
 
 -- get --
 -- One run of a thread.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from core.errors import RunNotFound
 from core.turn import ModelRecord, Usage
-from db.sql import load
+from db.sql import Statement, load
 
 SQL = load(__file__)
 _JSON = ("prompt", "passages", "retrieval", "support", "model", "usage", "stages")
@@ -44,12 +44,15 @@ class TurnLog:
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 
-async def save(conn: AsyncConnection[TupleRow], *, tenant_id: str, log: TurnLog) -> None:
-    """Store the log of a turn; a later attempt at the same run replaces it."""
-    parameters = asdict(log) | {"tenant_id": tenant_id}
+def saving(log: TurnLog, *, tenant_id: str, lease_token: int) -> Statement:
+    """Return what stores the log of a turn, if this lease has ended the run.
+
+    A later attempt at the same run replaces it.
+    """
+    parameters = {name: getattr(log, name) for name in TurnLog.__dataclass_fields__}
     for name in _JSON:
         parameters[name] = None if parameters[name] is None else Jsonb(parameters[name])
-    await conn.execute(SQL["save"], parameters)
+    return SQL["save"], {**parameters, "tenant_id": tenant_id, "lease_token": lease_token}
 
 
 async def get(conn: AsyncConnection[TupleRow], run_id: UUID) -> TurnLog:

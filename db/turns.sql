@@ -1,12 +1,14 @@
 -- save --
--- Stores the log of a turn, in place of what an earlier attempt may have stored.
+-- Stores the log of a turn that this lease has ended, in place of what an earlier attempt stored.
 insert into turns (tenant_id, run_id, thread_id, intent, query, prompt_name, prompt_version,
                    prompt_sha256, prompt, passages, raw_answer, model, usage, stages,
                    first_token_ms, total_ms, outcome, retrieval, support)
-values (%(tenant_id)s, %(run_id)s, %(thread_id)s, %(intent)s, %(query)s, %(prompt_name)s,
-        %(prompt_version)s, %(prompt_sha256)s, %(prompt)s, %(passages)s, %(raw_answer)s, %(model)s,
-        %(usage)s, %(stages)s, %(first_token_ms)s, %(total_ms)s, %(outcome)s,
-        %(retrieval)s, %(support)s)
+select %(tenant_id)s, run_id, %(thread_id)s, %(intent)s, %(query)s, %(prompt_name)s,
+       %(prompt_version)s::int, %(prompt_sha256)s, %(prompt)s, %(passages)s, %(raw_answer)s,
+       %(model)s::jsonb, %(usage)s::jsonb, %(stages)s, %(first_token_ms)s::real, %(total_ms)s,
+       %(outcome)s, %(retrieval)s, %(support)s
+  from runs
+ where run_id = %(run_id)s and lease_token = %(lease_token)s and status <> 'running'
 on conflict (run_id) do update
    set intent = excluded.intent, query = excluded.query, prompt_name = excluded.prompt_name,
        prompt_version = excluded.prompt_version, prompt_sha256 = excluded.prompt_sha256,

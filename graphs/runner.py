@@ -111,21 +111,20 @@ class Runner:
         )
         run_id, message_id = uuid7(), uuid7()
         thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
-        async with self._database.transaction(tenant_id) as conn:
-            if thread_id is None:
-                await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
-            state["user_seq"] = await runs.start(
-                conn,
-                tenant_id=tenant_id,
-                user_id=user_id,
-                thread_id=thread,
-                run_id=run_id,
-                message_id=message_id,
-                text=text,
-                state=state,
-                worker=self._worker,
-                lease_seconds=self._pace.lease_seconds,
-            )
+        new = threads.creation(tenant_id=tenant_id, user_id=user_id, thread_id=thread)
+        state["user_seq"] = await runs.start(
+            self._database,
+            tenant_id=tenant_id,
+            user_id=user_id,
+            thread_id=thread,
+            run_id=run_id,
+            message_id=message_id,
+            text=text,
+            state=state,
+            worker=self._worker,
+            lease_seconds=self._pace.lease_seconds,
+            first=[new] if thread_id is None else (),
+        )
         lease = Lease(tenant_id, user_id, thread, run_id, token=1, attempt=1)
         self._begin(self._turns.new(lease, state))
         return StartedRun(str(run_id), str(thread), str(message_id))

@@ -256,36 +256,36 @@ class Turn:
         self, outcome: Outcome, message_id: UUID | None, waiting: list[Any]
     ) -> None:
         lease, state = self.lease, self._stages.state
-        async with self._factory.services.database.transaction(lease.tenant_id) as conn:
-            await runs.finish(
-                conn,
-                tenant_id=lease.tenant_id,
-                run_id=lease.run_id,
-                lease_token=lease.token,
-                status=outcome.status,
-                state=state,
-                message_id=message_id,
-                error=outcome.error,
-            )
-            await events.append(
-                conn,
+        log = turn_log(
+            state,
+            outcome,
+            run_id=lease.run_id,
+            thread_id=lease.thread_id,
+            stages=self._stages.milliseconds,
+            total_ms=self.age * 1000,
+        )
+        after = [
+            events.last(
                 tenant_id=lease.tenant_id,
                 run_id=lease.run_id,
                 lease_token=lease.token,
                 events=waiting,
-                ended=True,
-            )
-            log = turn_log(
-                state,
-                outcome,
-                run_id=lease.run_id,
-                thread_id=lease.thread_id,
-                stages=self._stages.milliseconds,
-                total_ms=self.age * 1000,
-            )
-            await turns.save(conn, tenant_id=lease.tenant_id, log=log)
-            if self._saver.stored:
-                await checkpoints.prune(conn, str(lease.run_id))
+            ),
+            turns.saving(log, tenant_id=lease.tenant_id, lease_token=lease.token),
+        ]
+        if self._saver.stored:
+            after.append(checkpoints.pruning(lease.run_id, lease.token))
+        await runs.finish(
+            self._factory.services.database,
+            tenant_id=lease.tenant_id,
+            run_id=lease.run_id,
+            lease_token=lease.token,
+            status=outcome.status,
+            state=state,
+            message_id=message_id,
+            error=outcome.error,
+            after=after,
+        )
 
     async def _release(self) -> None:
         await self.flush()

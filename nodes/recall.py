@@ -20,14 +20,13 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     context = runtime.context
     earlier: Sequence[HistoryMessage] = state.get("given_history") or []
     if not earlier and state["user_seq"] > 1:
-        async with context.services.database.transaction(context.tenant_id) as conn:
-            window = await messages.window(
-                conn,
-                UUID(context.thread_id),
-                limit=context.limits.history_messages,
-                before_seq=state["user_seq"],
-            )
-        earlier = [HistoryMessage(role=m.role, content=m.content, seq=m.seq) for m in window]
+        earlier = await messages.window(
+            context.services.database,
+            context.tenant_id,
+            UUID(context.thread_id),
+            limit=context.limits.history_messages,
+            before_seq=state["user_seq"],
+        )
     count = context.services.embedder.count_tokens
     return {"history": fit(earlier, count, context.limits.history_tokens)}
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from core.errors import RunNotFound, ThreadNotFound
 from db import messages, threads, turns
 from db.pool import Database
+from db.sql import Statement
 from db.threads import Thread
 
 BELONGINGS = ("threads", "runs", "messages", "run_events", "turns")
@@ -103,7 +104,7 @@ async def test_delete(database: Database, tenant: str) -> None:
         ]
         runs = [await talk(conn, tenant, thread, 2) for thread in (keep, drop)]
         for run in runs:
-            await turns.save(conn, tenant_id=tenant, log=log_of(run, keep))
+            await conn.execute(*saving(tenant, log_of(run, keep)))
             await conn.execute("insert into run_events values (%s, %s, 1, 1, '[]')", [tenant, run])
             for statement in LEFTOVERS:
                 await conn.execute(statement, [str(run)])
@@ -132,11 +133,9 @@ async def test_window(database: Database, tenant: str) -> None:
     async with database.transaction(tenant) as conn:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
         await talk(conn, tenant, thread, 5)
-        window = await messages.window(conn, thread, limit=2)
-        assert [message.seq for message in window] == [4, 5]
-        window = await messages.window(conn, thread, limit=2, before_seq=3)
-        assert [message.seq for message in window] == [1, 2]
-        assert await messages.window(conn, thread, limit=2, before_seq=1) == []
+    for before, expected in ((6, [4, 5]), (3, [1, 2]), (1, [])):
+        window = await messages.window(database, tenant, thread, limit=2, before_seq=before)
+        assert [message["seq"] for message in window] == expected
 
 
 async def test_turns(database: Database, tenant: str) -> None:
@@ -146,7 +145,7 @@ async def test_turns(database: Database, tenant: str) -> None:
         run = await talk(conn, tenant, thread, 1)
         for outcome in ("failed", "answered"):
             log = replace(log_of(run, thread), outcome=outcome)
-            await turns.save(conn, tenant_id=tenant, log=log)
+            await conn.execute(*saving(tenant, log))
             stored = await turns.get(conn, run)
             assert stored.created_at is not None
             assert replace(stored, created_at=None) == log
@@ -160,10 +159,15 @@ async def test_a_turn_without_a_model(database: Database, tenant: str) -> None:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
         run = await talk(conn, tenant, thread, 1)
         log = replace(log_of(run, thread), model=None, usage=None, prompt_name=None, intent=None)
-        await turns.save(conn, tenant_id=tenant, log=log)
+        await conn.execute(*saving(tenant, log))
         assert replace(await turns.get(conn, run), created_at=None) == log
         found = await conn.execute("select model is null and usage is null from turns")
         assert await found.fetchone() == (True,)
+
+
+def saving(tenant: str, log: turns.TurnLog) -> Statement:
+    """Return what stores a log under the lease that a run begins with."""
+    return turns.saving(log, tenant_id=tenant, lease_token=1)
 
 
 async def talk(conn: AsyncConnection[TupleRow], tenant: str, thread_id: UUID, count: int) -> UUID:
