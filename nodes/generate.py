@@ -16,6 +16,7 @@ from nodes.gate import AnswerGate
 from nodes.release import Release
 from nodes.support import SupportCheck
 from safety import credentials
+from tgi.stream import stream
 
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
 
@@ -44,12 +45,13 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     last: AIMessageChunk | None = None
     raw: list[str] = []
     refusal: str | None = None
-    stream = context.services.model.astream(
-        [(message["role"], message["content"]) for message in prompt["messages"]], **sampling
+    answer = stream(
+        context.services.model,
+        [(message["role"], message["content"]) for message in prompt["messages"]],
+        **sampling,
     )
-    async with aclosing(stream):  # type: ignore[type-var]  # it is an async generator
-        async for chunk in stream:
-            assert isinstance(chunk, AIMessageChunk)
+    async with aclosing(answer):
+        async for chunk in answer:
             if text := str(chunk.content):
                 first_token_ms = first_token_ms or (time.perf_counter() - began) * 1000
                 raw.append(text)
