@@ -8,10 +8,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
 
 from core.errors import LeaseLost
 from core.events import Event
+from db.packed import pack, unpack
 from db.sql import Statement
 from db.sql import load as load_sql
 
@@ -46,7 +46,7 @@ def _stretch(
         "lease_token": lease_token,
         "first_seq": events[0].seq,
         "last_seq": events[-1].seq,
-        "events": Jsonb([[event.seq, event.type, event.data] for event in events]),
+        "packed": pack([[event.seq, event.type, event.data] for event in events]),
     }
 
 
@@ -55,7 +55,7 @@ async def read(conn: AsyncConnection[TupleRow], run_id: UUID, *, after: int) -> 
     cursor = await conn.execute(SQL["read"], {"run_id": run_id, "after": after})
     return [
         Event(seq, type_, data)
-        for (stretch,) in await cursor.fetchall()
-        for seq, type_, data in stretch
+        for stretch, packed in await cursor.fetchall()
+        for seq, type_, data in (stretch if packed is None else unpack(packed))
         if seq > after
     ]

@@ -1,5 +1,6 @@
 -- start --
 -- Takes the thread's next sequence number, stores the user's message and the run, all or nothing.
+-- This is when the thread was last used: `finish` leaves that alone, so no index has to change.
 with thread as (
     update threads set last_seq = last_seq + 1, updated_at = now()
      where thread_id = %(thread_id)s and user_id = %(user_id)s
@@ -26,8 +27,7 @@ with run as (
 ), thread as (
     update threads t
        set last_seq = last_seq + (%(message_id)s::uuid is not null)::int,
-           title = case when t.title = '' then %(title)s else t.title end,
-           updated_at = now()
+           title = case when t.title = '' then %(title)s else t.title end
       from run where t.thread_id = run.thread_id
     returning t.thread_id, t.last_seq
 ), message as (

@@ -383,9 +383,11 @@ CREATE TABLE parley.run_events (
     run_id uuid NOT NULL,
     first_seq bigint NOT NULL,
     last_seq bigint NOT NULL,
-    events jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    events jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    packed bytea
 );
+ALTER TABLE ONLY parley.run_events ALTER COLUMN packed SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.run_events FORCE ROW LEVEL SECURITY;
 
@@ -430,7 +432,8 @@ CREATE TABLE parley.threads (
     last_seq integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (fillfactor='75');
 
 ALTER TABLE ONLY parley.threads FORCE ROW LEVEL SECURITY;
 
@@ -468,8 +471,10 @@ CREATE TABLE parley.turns (
     outcome text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     retrieval jsonb DEFAULT '{}'::jsonb NOT NULL,
-    support jsonb DEFAULT '[]'::jsonb NOT NULL
+    support jsonb DEFAULT '[]'::jsonb NOT NULL,
+    packed bytea
 );
+ALTER TABLE ONLY parley.turns ALTER COLUMN packed SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;
 

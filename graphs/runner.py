@@ -103,12 +103,13 @@ class Runner:
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
         Raises ThreadNotFound, RunActive, DatabaseUnavailable.
         """
-        state = TurnState(
-            text=text,
-            instructions=instructions,
-            given_history=list(given_history),
-            parameters=parameters or {},
-        )
+        state = TurnState(text=text)
+        if instructions:
+            state["instructions"] = instructions
+        if given_history:
+            state["given_history"] = list(given_history)
+        if parameters:
+            state["parameters"] = parameters
         run_id, message_id = uuid7(), uuid7()
         thread = uuid7() if thread_id is None else parse_id(thread_id, ThreadNotFound)
         new = threads.creation(tenant_id=tenant_id, user_id=user_id, thread_id=thread)

@@ -12,7 +12,8 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from core.errors import RunNotFound, ThreadNotFound
-from db import messages, threads, turns
+from core.events import Event
+from db import events, messages, threads, turns
 from db.pool import Database
 from db.sql import Statement
 from db.threads import Thread
@@ -163,6 +164,29 @@ async def test_a_turn_without_a_model(database: Database, tenant: str) -> None:
         assert replace(await turns.get(conn, run), created_at=None) == log
         found = await conn.execute("select model is null and usage is null from turns")
         assert await found.fetchone() == (True,)
+
+
+async def test_logs_of_before(database: Database, tenant: str) -> None:
+    """What was stored as JSON, before it was packed, is read as it always was."""
+    async with database.transaction(tenant) as conn:
+        thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
+        run = await talk(conn, tenant, thread, 2)
+        sent = [{"role": "system", "content": "s"}, {"first_seq": 1, "last_seq": 2}]
+        await conn.execute(
+            """insert into turns (tenant_id, run_id, thread_id, prompt, raw_answer, total_ms,
+                                  outcome)
+               values (%s, %s, %s, %s, 'said', 1, 'answered')""",
+            [tenant, run, thread, Jsonb(sent)],
+        )
+        await conn.execute(
+            "insert into run_events (tenant_id, run_id, first_seq, last_seq, events)"
+            """ values (%s, %s, 1, 2, '[[1, "token", {"text": "a"}], [2, "token", {}]]')""",
+            [tenant, run],
+        )
+        log = await turns.get(conn, run)
+        assert (log.raw_answer, log.passages) == ("said", [])
+        assert [message["content"] for message in log.prompt] == ["s", "1", "2"]
+        assert await events.read(conn, run, after=1) == [Event(2, "token", {})]
 
 
 def saving(tenant: str, log: turns.TurnLog) -> Statement:
