@@ -25,6 +25,7 @@ T = TypeVar("T")
 PING = b": ping\n\n"
 RETRY = b"retry: 1000\n\n"  # ms; the browser's own default is three seconds
 RECONNECT = b"event: reconnect\ndata: {}\n\n"
+GATHER_SECONDS = 0.01  # what comes within it goes out in one write; models write more slowly
 BUFFER_BYTES = 256 * 1024
 SEND_TIMEOUT_SECONDS = 30.0
 HEADERS: Mapping[str, str] = {
@@ -120,6 +121,7 @@ class EventStream(Response):
         self._buffer = [opening] if opening else []
         self._size = 0  # bytes in the buffer
         self._wake = asyncio.Event()  # something changed: look
+        self._over = asyncio.Event()  # nothing more will come, or nobody is there to read it
         self._room = asyncio.Event()  # the buffer was emptied
         self._ended = False  # the source said its last word
         self._closing = False  # we stop before that
@@ -128,7 +130,7 @@ class EventStream(Response):
     def end(self) -> None:
         """Say goodbye to the client as soon as possible."""
         self._closing = True
-        self._wake.set()
+        self._finish()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the source ends, the client leaves, or the server stops."""
@@ -147,6 +149,7 @@ class EventStream(Response):
             await asyncio.gather(reader, watcher, return_exceptions=True)
 
     async def _write(self, send: Send) -> None:
+        began = False  # the first events go out at once, later ones wait for their neighbours
         while not self._gone:
             self._wake.clear()
             last = self._ended or self._closing
@@ -161,11 +164,11 @@ class EventStream(Response):
                     await send({"type": "http.response.body", "body": chunk, "more_body": not last})
             if last:
                 return
-            try:
-                async with asyncio.timeout(self._streams.heartbeat_seconds):
-                    await self._wake.wait()
-            except TimeoutError:
+            if not await _within(self._streams.heartbeat_seconds, self._wake):
                 self._buffer.append(PING)
+            elif began:
+                await _within(GATHER_SECONDS, self._over)
+            began = True
 
     async def _read(self) -> None:
         try:
@@ -185,10 +188,23 @@ class EventStream(Response):
             log.exception("a stream broke off")
             self._closing = True
         finally:
-            self._wake.set()
+            self._finish()
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
+        self._finish()
+
+    def _finish(self) -> None:
         self._wake.set()
+        self._over.set()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Return whether `event` is set by the end of so many seconds; wait no longer than needed."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -27,7 +28,9 @@ from psycopg.rows import DictRow, TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from core.errors import CheckpointRefused
+from db.sql import Statement, load
 
+SQL = load(__file__)
 log = logging.getLogger(__name__)
 WRITTEN = frozenset(
     {"null", "bytes", "bytearray", "msgpack"}
@@ -151,6 +154,11 @@ class RunSaver(AsyncPostgresSaver):
         ]
         parent = config if config["configurable"].get("checkpoint_id") else None
         return CheckpointTuple(at, checkpoint, metadata, parent, pending)
+
+
+def pruning(run_id: UUID, lease_token: int) -> Statement:
+    """Return what removes the checkpoints of a run, if this lease has ended it."""
+    return SQL["prune"], {"run_id": run_id, "lease_token": lease_token}
 
 
 async def prune(conn: AsyncConnection[TupleRow], run_id: str) -> None:

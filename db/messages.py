@@ -11,10 +11,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
 from core.turn import Citation
+from db.pool import Database
 from db.sql import load
 
 SQL = load(__file__)
-_NEWEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,18 @@ class Message:
     citations: list[Citation]
     abstained: bool
     created_at: datetime
-    taint: dict[str, Any] | None = None  # what stood behind it: {"sources": […], "private": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as a later turn needs it."""
+
+    run_id: UUID
+    seq: int
+    role: Literal["user", "assistant"]
+    content: str
+    citations: list[Citation]
+    taint: dict[str, Any] | None  # what stood behind it: {"sources": […], "private": bool}
 
 
 async def list_after(
@@ -45,16 +56,13 @@ async def list_after(
 
 
 async def window(
-    conn: AsyncConnection[TupleRow], thread_id: UUID, *, limit: int, before_seq: int | None = None
-) -> list[Message]:
-    """Return the newest `limit` messages, each question before its answer.
+    database: Database, tenant_id: str, thread_id: UUID, *, limit: int, before_seq: int
+) -> list[Said]:
+    """Return the newest `limit` messages before a question, each in its place, oldest first.
 
-    before_seq: of a question. What was asked later does not count; answers that were written
-    since do, because that question had to wait for them.
+    What was asked later does not count; answers that were written since do, because that question
+    had to wait for them.
     """
-    before = _NEWEST if before_seq is None else before_seq
-    async with conn.cursor(row_factory=class_row(Message)) as cursor:
-        await cursor.execute(
-            SQL["window"], {"thread_id": thread_id, "before": before, "limit": limit}
-        )
-        return (await cursor.fetchall())[::-1]
+    parameters = {"thread_id": thread_id, "before": before_seq, "limit": limit}
+    (rows,) = await database.once(tenant_id, (SQL["window"], parameters))
+    return [Said(*row) for row in reversed(rows)]

@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from core.errors import DatabaseBusy, DatabaseUnavailable, RoleTooPowerful
 from db.migrate import SEARCH_PATH, verify
-from db.sql import load, read_ahead
+from db.sql import Statement, load, read_ahead
 
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
@@ -80,6 +80,20 @@ class Database:
             # server come one statement at a time (a pipeline costs 0.1 ms more of our own time).
             await AsyncClientCursor(conn).execute(SQL["begin"], {"tenant_id": tenant_id})
             yield conn  # the pool commits, or rolls back on an error
+
+    async def once(self, tenant_id: str, *statements: Statement) -> list[list[TupleRow]]:
+        """Run statements in one transaction that sees this tenant's rows; return those of each.
+
+        All go to the server in one piece and one commit: a round trip where `transaction`
+        takes three. So none of them can depend on what another one returned.
+        Raises DatabaseBusy or DatabaseUnavailable.
+        """
+        async with self.connection() as conn:
+            # The server makes one transaction of what comes before the pipeline's end.
+            async with conn.pipeline():
+                await conn.execute(SQL["name_tenant"], {"tenant_id": tenant_id})
+                cursors = [await conn.execute(*statement) for statement in statements]
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     @asynccontextmanager
     async def pipeline(self, tenant_id: str) -> AsyncIterator[AsyncConnection[TupleRow]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from core.errors import LeaseLost, RunActive, RunNotFound, ThreadNotFound
 from core.turn import TurnState
+from db.sql import Statement
 from db.sql import load as load_sql
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -73,8 +75,17 @@ class Lease:
     cancel_requested: bool
 
 
-async def start(
-    conn: Conn,
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A run that was cancelled while nobody worked on it."""
+
+    user_id: str
+    attempt: int
+    lease_token: int
+    webhook: bool  # somebody outside wants to hear of its end
+
+
+def starting(
     *,
     tenant_id: str,
     user_id: str,
@@ -88,40 +99,48 @@ async def start(
     queued: bool = False,
     groups: Collection[str] = (),
     roles: Collection[str] = (),
-) -> int:
-    """Store the user's message and a run; return the message's sequence number.
+) -> Statement:
+    """Return what stores the user's message and a run; give its rows to `started`.
 
-    queued: it begins when the thread has no other run; otherwise it is running, and RunActive is
-    raised when the thread has one that runs or is queued. Raises ThreadNotFound.
+    queued: it begins when the thread has no other run. Otherwise it is running, and a unique index
+    refuses it where the thread has a running one: see `alone`.
     """
+    return SQL["start_queued" if queued else "start"], {
+        "tenant_id": tenant_id,
+        "user_id": user_id,
+        "thread_id": thread_id,
+        "run_id": run_id,
+        "message_id": message_id,
+        "text": text,
+        # Whoever takes the run over has to know for whom it is.
+        "input": Jsonb({**state, CALLER: {"groups": [*groups], "roles": sorted(roles)}}),
+        "worker": worker,
+        "lease_seconds": lease_seconds,
+    }
+
+
+def started(rows: Sequence[TupleRow]) -> int:
+    """Return the sequence number of the message that `starting` stored.
+
+    Raises ThreadNotFound, and RunActive when runs of the thread are queued.
+    """
+    if not rows:
+        raise ThreadNotFound
+    if rows[0][0] is None:
+        raise RunActive
+    return int(rows[0][0])
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Turn the refusal of a second running run of a thread into RunActive."""
     try:
-        cursor = await conn.execute(
-            SQL["start_queued" if queued else "start"],
-            {
-                "tenant_id": tenant_id,
-                "user_id": user_id,
-                "thread_id": thread_id,
-                "run_id": run_id,
-                "message_id": message_id,
-                "text": text,
-                # Whoever takes the run over has to know for whom it is.
-                "input": Jsonb({**state, CALLER: {"groups": [*groups], "roles": sorted(roles)}}),
-                "worker": worker,
-                "lease_seconds": lease_seconds,
-            },
-        )
+        yield
     except UniqueViolation as error:
         raise RunActive from error
-    row = await cursor.fetchone()
-    if row is None:
-        raise ThreadNotFound
-    if row[0] is None:
-        raise RunActive
-    return int(row[0])
 
 
-async def finish(
-    conn: Conn,
+def finishing(
     *,
     tenant_id: str,
     run_id: UUID,
@@ -130,26 +149,26 @@ async def finish(
     state: TurnState,
     message_id: UUID | None,
     error: Mapping[str, str] | None = None,
-) -> None:
-    """End a run, with its answer when `message_id` is given; raises LeaseLost if it is not ours."""
-    cursor = await conn.execute(
-        SQL["finish"],
-        {
-            "tenant_id": tenant_id,
-            "run_id": run_id,
-            "lease_token": lease_token,
-            "status": status,
-            "error": Jsonb(error) if error else None,
-            "message_id": message_id,
-            "title": state.get("title", ""),
-            "answer": state.get("answer", ""),
-            "citations": Jsonb(state.get("citations", [])),
-            "abstained": state.get("abstained", False),
-            "taint": Jsonb(taint) if (taint := inherited(state)) else None,
-        },
-    )
-    row = await cursor.fetchone()
-    if row is None or row[0] == 0:
+) -> Statement:
+    """Return what ends a run, with its answer when `message_id` is given; see `finished`."""
+    return SQL["finish"], {
+        "tenant_id": tenant_id,
+        "run_id": run_id,
+        "lease_token": lease_token,
+        "status": status,
+        "error": Jsonb(error) if error else None,
+        "message_id": message_id,
+        "title": state.get("title", ""),
+        "answer": state.get("answer", ""),
+        "citations": Jsonb(state.get("citations", [])),
+        "abstained": state.get("abstained", False),
+        "taint": Jsonb(taint) if (taint := inherited(state)) else None,
+    }
+
+
+def finished(rows: Sequence[TupleRow]) -> None:
+    """Raise LeaseLost when `finishing` ended nothing: the run is not ours."""
+    if rows[0][0] == 0:
         raise LeaseLost
 
 
@@ -242,14 +261,11 @@ async def unsay(conn: Conn, thread_id: UUID, run_ids: Collection[UUID]) -> None:
     await conn.execute(SQL["unsay"], {"thread_id": thread_id, "run_ids": list(run_ids)})
 
 
-async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> tuple[str, int, bool] | None:
-    """Cancel a run that nobody works on; return its user, its attempts, and whether to tell it.
-
-    None when it is none: it runs, has ended, or does not exist.
-    """
+async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> Idle | None:
+    """Cancel a run that nobody works on; None when it runs, has ended, or does not exist."""
     parameters = {"thread_id": thread_id, "run_id": run_id}
     row = await (await conn.execute(SQL["end_idle"], parameters)).fetchone()
-    return None if row is None else (str(row[0]), int(row[1]), bool(row[2]))
+    return None if row is None else Idle(*row)
 
 
 async def claim_queued(

@@ -1,6 +1,7 @@
 -- start --
 -- Takes the thread's next sequence number, stores the user's message and the run, all or nothing;
--- nothing, and null, when runs of the thread are queued.
+-- nothing, and null, when runs of the thread are queued. This is when the thread was last used:
+-- `finish` leaves that alone, so no index has to change.
 with free as (
     select not exists (
         select from runs where thread_id = %(thread_id)s and status = 'queued') as free
@@ -53,8 +54,7 @@ with run as (
 ), thread as (
     update threads t
        set last_seq = last_seq + (%(message_id)s::uuid is not null)::int,
-           title = case when t.title = '' then %(title)s else t.title end,
-           updated_at = now()
+           title = case when t.title = '' then %(title)s else t.title end
       from run where t.thread_id = run.thread_id
     returning t.thread_id, t.last_seq
 ), message as (
@@ -64,7 +64,7 @@ with run as (
       from thread where %(message_id)s::uuid is not null
     returning 1
 )
-select (select count(*) from run), (select count(*) from message)
+select count(*) from run
 
 -- get --
 -- One run of a thread, and what it waits for.
@@ -125,7 +125,7 @@ delete from messages m using runs r
 -- Ends a run that nobody works on; its last event comes after all that it may have.
 update runs set status = 'cancelled', cancel_requested = true, finished_at = now()
  where thread_id = %(thread_id)s and run_id = %(run_id)s and status in ('queued', 'waiting')
-returning user_id, attempt, coalesce((input ->> 'webhook')::boolean, false)
+returning user_id, attempt, lease_token, coalesce((input ->> 'webhook')::boolean, false)
 
 -- claim_queued --
 -- Takes queued runs that may begin, across tenants.

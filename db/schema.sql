@@ -594,9 +594,11 @@ CREATE TABLE parley.run_events (
     run_id uuid NOT NULL,
     first_seq bigint NOT NULL,
     last_seq bigint NOT NULL,
-    events jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    events jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    packed bytea
 );
+ALTER TABLE ONLY parley.run_events ALTER COLUMN packed SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.run_events FORCE ROW LEVEL SECURITY;
 
@@ -642,7 +644,8 @@ CREATE TABLE parley.threads (
     last_seq integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
-);
+)
+WITH (fillfactor='75');
 
 ALTER TABLE ONLY parley.threads FORCE ROW LEVEL SECURITY;
 
@@ -708,8 +711,9 @@ CREATE TABLE parley.turns (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     retrieval jsonb DEFAULT '{}'::jsonb NOT NULL,
     support jsonb DEFAULT '[]'::jsonb NOT NULL,
-    actions jsonb
+    packed bytea
 );
+ALTER TABLE ONLY parley.turns ALTER COLUMN packed SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.turns FORCE ROW LEVEL SECURITY;
 

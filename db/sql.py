@@ -13,7 +13,10 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
+
+Statement = tuple[LiteralString, Mapping[str, Any]]
+"""A statement with its parameters, for `Database.once`."""
 
 _HEADING = re.compile(r"^-- (\w+) --[ \t]*\n", re.MULTILINE)
 

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from core.errors import ThreadNotFound
-from db.sql import load
+from db.sql import Statement, load
 
 SQL = load(__file__)
 
@@ -42,18 +42,36 @@ async def create(
     thread_id: UUID | None = None,
 ) -> Thread:
     """Begin a conversation; `thread_id` is made up unless given."""
-    parameters = {
+    statement = creation(
+        tenant_id=tenant_id,
+        user_id=user_id,
+        title=title,
+        metadata=metadata,
+        thread_id=thread_id or uuid7(),
+    )
+    async with conn.cursor(row_factory=class_row(Thread)) as cursor:
+        await cursor.execute(*statement)
+        thread = await cursor.fetchone()
+    assert thread is not None
+    return thread
+
+
+def creation(
+    *,
+    tenant_id: str,
+    user_id: str,
+    thread_id: UUID,
+    title: str = "",
+    metadata: Mapping[str, Any] | None = None,
+) -> Statement:
+    """Return what begins a conversation."""
+    return SQL["create"], {
         "tenant_id": tenant_id,
-        "thread_id": thread_id or uuid7(),
+        "thread_id": thread_id,
         "user_id": user_id,
         "title": title,
         "metadata": Jsonb(dict(metadata or {})),
     }
-    async with conn.cursor(row_factory=class_row(Thread)) as cursor:
-        await cursor.execute(SQL["create"], parameters)
-        thread = await cursor.fetchone()
-    assert thread is not None
-    return thread
 
 
 async def get(conn: AsyncConnection[TupleRow], thread_id: UUID) -> Thread:

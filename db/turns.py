@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
 from core.errors import RunNotFound
 from core.turn import ModelRecord, Usage
-from db.sql import load
+from db.packed import pack, unpack
+from db.sql import Statement, load
 
 SQL = load(__file__)
-_JSON = ("prompt", "passages", "retrieval", "support", "model", "usage", "stages", "actions")
+_JSON = ("model", "usage", "stages")
+_PACKED = ("prompt", "passages", "raw_answer", "retrieval", "support", "actions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,37 @@ class TurnLog:
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 
-async def save(conn: AsyncConnection[TupleRow], *, tenant_id: str, log: TurnLog) -> None:
-    """Store the log of a turn; a later attempt at the same run replaces it."""
-    parameters = asdict(log) | {"tenant_id": tenant_id}
-    for name in _JSON:
-        parameters[name] = None if parameters[name] is None else Jsonb(parameters[name])
-    await conn.execute(SQL["save"], parameters)
+def saving(log: TurnLog, *, tenant_id: str, lease_token: int) -> Statement:
+    """Return what stores the log of a turn, if this lease has ended the run.
+
+    A later attempt at the same run replaces it.
+    """
+    parameters: dict[str, Any] = {"tenant_id": tenant_id, "lease_token": lease_token}
+    for name in TurnLog.__dataclass_fields__:
+        value = getattr(log, name)
+        if name not in _PACKED:
+            parameters[name] = Jsonb(value) if name in _JSON and value is not None else value
+    parameters["packed"] = pack({name: getattr(log, name) for name in _PACKED})
+    return SQL["save"], parameters
 
 
 async def get(conn: AsyncConnection[TupleRow], run_id: UUID) -> TurnLog:
-    """Return the log of a turn; raises RunNotFound, also while it is still running."""
-    async with conn.cursor(row_factory=class_row(TurnLog)) as cursor:
+    """Return the log of a turn; raises RunNotFound, also while it is still running.
+
+    Stretches of the conversation that it only refers to are written out.
+    """
+    async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL["get"], {"run_id": run_id})
-        log = await cursor.fetchone()
-    if log is None:
-        raise RunNotFound
-    return log
+        row = await cursor.fetchone()
+        if row is None:
+            raise RunNotFound
+        if (packed := row.pop("packed")) is not None:
+            row |= unpack(packed)
+        prompt: list[dict[str, Any]] = []
+        for sent in row["prompt"]:
+            if "first_seq" in sent:
+                await cursor.execute(SQL["said"], {**sent, "thread_id": row["thread_id"]})
+                prompt += await cursor.fetchall()
+            else:
+                prompt.append(sent)
+        return TurnLog(**{**row, "prompt": prompt})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
+from psycopg.rows import TupleRow
 from uuid_utils.compat import uuid7
 
 from core.errors import KeyInFlight, RunActive, RunEnded, ThreadNotFound
@@ -16,6 +17,7 @@ from core.turn import TurnState
 from db import keys, runs, threads
 from db.keys import RequestKey
 from db.pool import Database
+from db.sql import Statement
 from graphs.tails import parse_id
 from tools.tool import Caller
 
@@ -110,33 +112,62 @@ class Admission:
         self, request: Request, thread: UUID, *, new: bool = False, queued: bool = False
     ) -> StartedRun:
         run_id, message_id = uuid7(), uuid7()
-        tenant_id, user_id, state = request.caller.tenant_id, request.caller.user_id, request.state
-        async with self._database.transaction(tenant_id) as conn:
-            if new:
-                await threads.create(conn, tenant_id=tenant_id, user_id=user_id, thread_id=thread)
-            state["user_seq"] = await runs.start(
-                conn,
-                tenant_id=tenant_id,
-                user_id=user_id,
-                thread_id=thread,
-                run_id=run_id,
-                message_id=message_id,
-                text=state["text"],
-                state=state,
-                worker=self._worker,
-                lease_seconds=self._lease_seconds,
-                queued=queued,
-                groups=request.caller.groups,
-                roles=request.caller.roles,
-            )
+        caller, state = request.caller, request.state
+        whose: dict[str, Any] = {
+            "tenant_id": caller.tenant_id,
+            "user_id": caller.user_id,
+            "thread_id": thread,
+        }
+        first = [threads.creation(**whose)] if new else []
+        start = runs.starting(
+            **whose,
+            run_id=run_id,
+            message_id=message_id,
+            text=state["text"],
+            state=state,
+            worker=self._worker,
+            lease_seconds=self._lease_seconds,
+            queued=queued,
+            groups=caller.groups,
+            roles=caller.roles,
+        )
+        if queued or request.key is not None:
+            rows = await self._step_by_step(request, thread, run_id, [*first, start], queued=queued)
+        else:
+            with runs.alone():
+                *_, rows = await self._database.once(caller.tenant_id, *first, start)
+        state["user_seq"] = runs.started(rows)
+        return StartedRun(str(run_id), str(thread), str(message_id), queued)
+
+    async def _step_by_step(
+        self,
+        request: Request,
+        thread: UUID,
+        run_id: UUID,
+        statements: Sequence[Statement],
+        *,
+        queued: bool,
+    ) -> list[TupleRow]:
+        """Store a run where something else has to be looked at in the same transaction."""
+        caller = request.caller
+        async with self._database.transaction(caller.tenant_id) as conn:
+            with runs.alone():
+                for statement in statements:
+                    cursor = await conn.execute(*statement)
+            rows = await cursor.fetchall()
+            runs.started(rows)
             # Now that the thread is ours until the commit, nobody else adds to the count.
             if queued and await runs.queued(conn, thread) > MOST_QUEUED:
                 raise RunActive(f"This thread has {MOST_QUEUED} messages waiting already.")
             if request.key is not None:
                 await keys.keep(
-                    conn, tenant_id=tenant_id, user_id=user_id, key=request.key, run_id=run_id
+                    conn,
+                    tenant_id=caller.tenant_id,
+                    user_id=caller.user_id,
+                    key=request.key,
+                    run_id=run_id,
                 )
-        return StartedRun(str(run_id), str(thread), str(message_id), queued)
+        return rows
 
     async def _make_way(self, request: Request, thread: UUID) -> None:
         """Cancel what the thread is busy with, and wait for its end."""

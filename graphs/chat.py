@@ -80,12 +80,12 @@ def build(
     return graph
 
 
-def after_screen(state: TurnState) -> Literal["refuse", "recall"]:
+async def after_screen(state: TurnState) -> Literal["refuse", "recall"]:
     """A blocked message is refused; everything else is answered."""
     return "refuse" if state.get("refusal") else "recall"
 
 
-def after_classify(state: TurnState) -> Literal["clarify", "generate", "reuse"]:
+async def after_classify(state: TurnState) -> Literal["clarify", "generate", "reuse"]:
     """Ask back, talk, or look it up."""
     intent = Intent(state["intent"])
     if intent in ASK_BACK:
@@ -95,7 +95,7 @@ def after_classify(state: TurnState) -> Literal["clarify", "generate", "reuse"]:
     return "generate" if intent in TALK else "reuse"
 
 
-def after_reuse(state: TurnState) -> Literal["remember", "retrieve"]:
+async def after_reuse(state: TurnState) -> Literal["remember", "retrieve"]:
     """What was found in the cache has been verified before it was kept."""
     return "remember" if state.get("answer") else "retrieve"
 

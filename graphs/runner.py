@@ -39,6 +39,7 @@ from tools.tool import Caller
 log = logging.getLogger(__name__)
 
 CLAIM_AT_ONCE = 16  # queued runs
+YOUNG_FLUSHES = 4  # a turn that ends within so many flush intervals is stored once, at its end
 TAKE_OVER_AT_ONCE = 8  # runs taken over per sweep, so that a new process is not flooded
 
 
@@ -114,12 +115,13 @@ class Runner:
         Raises ThreadNotFound, RunActive (rejected, or too many queued), KeyReused, KeyInFlight,
         DatabaseUnavailable.
         """
-        state = TurnState(
-            text=text,
-            instructions=instructions,
-            given_history=list(given_history),
-            parameters=parameters or {},
-        )
+        state = TurnState(text=text)
+        if instructions:
+            state["instructions"] = instructions
+        if given_history:
+            state["given_history"] = list(given_history)
+        if parameters:
+            state["parameters"] = parameters
         if webhook:
             state["webhook"] = True
         started = await self._admission.admit(
@@ -173,18 +175,13 @@ class Runner:
         if idle is None:
             await runs.get(conn, thread, run)
             raise RunEnded
-        user_id, attempt, webhook = idle
-        await close_run(conn, run, self.services.policy, Caller(tenant_id, user_id))
-        cancelled = Event(attempt * ATTEMPT_BASE + 1, "run.cancelled", {"run_id": str(run)})
-        await events.append(
-            conn,
-            tenant_id=tenant_id,
-            run_id=run,
-            lease_token=0,
-            events=[cancelled],
-            ended=True,
+        await close_run(conn, run, self.services.policy, Caller(tenant_id, idle.user_id))
+        cancelled = Event(idle.attempt * ATTEMPT_BASE + 1, "run.cancelled", {"run_id": str(run)})
+        last = events.last(
+            tenant_id=tenant_id, run_id=run, lease_token=idle.lease_token, events=[cancelled]
         )
-        if webhook:
+        await conn.execute(*last)
+        if idle.webhook:
             await notices.tell_end(
                 conn, tenant_id=tenant_id, thread_id=thread, run_id=run, status="cancelled"
             )
@@ -290,7 +287,11 @@ class Runner:
     async def _flushes(self) -> None:
         while True:
             await asyncio.sleep(self._pace.flush_seconds)
-            pending = [turn.flush() for turn in self._live.values() if turn.wants_flush]
+            pending = [
+                turn.flush()
+                for turn in self._live.values()
+                if turn.wants_flush and turn.age > YOUNG_FLUSHES * self._pace.flush_seconds
+            ]
             for result in await asyncio.gather(*pending, return_exceptions=True):
                 if isinstance(result, Exception):
                     log.error("a run could not be flushed", exc_info=result)

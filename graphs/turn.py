@@ -18,6 +18,7 @@ from core.errors import LeaseLost, OperatorError, ParleyError, RunAbandoned
 from core.telemetry import Trace, Tracer
 from core.turn import TurnState
 from db import checkpoints, events, runs, turns
+from db.sql import Statement
 from graphs import chat
 from graphs.journal import Journal
 from graphs.record import Outcome, failed, farewell, restored, turn_log
@@ -133,6 +134,11 @@ class Turn:
     def abandon(self) -> None:
         """Stop working and let another process have the run: this one is ending."""
         self._interrupt("abandoned")
+
+    @property
+    def age(self) -> float:
+        """Seconds since this attempt began."""
+        return time.perf_counter() - self._began
 
     @property
     def wants_flush(self) -> bool:
@@ -290,36 +296,38 @@ class Turn:
         self, outcome: Outcome, message_id: UUID | None, waiting: list[Any]
     ) -> None:
         lease, state = self.lease, self._stages.state
-        async with self._factory.services.database.transaction(lease.tenant_id) as conn:
-            if outcome.approval_id is not None:
+        whose: dict[str, Any] = {
+            "tenant_id": lease.tenant_id,
+            "run_id": lease.run_id,
+            "lease_token": lease.token,
+        }
+        database = self._factory.services.database
+        if outcome.approval_id is not None:
+            async with database.transaction(lease.tenant_id) as conn:
                 await self._store_pause(conn, outcome, outcome.approval_id, waiting)
-                return
-            await runs.finish(
-                conn,
-                tenant_id=lease.tenant_id,
-                run_id=lease.run_id,
-                lease_token=lease.token,
-                status=outcome.status,
-                state=state,
-                message_id=message_id,
-                error=outcome.error,
-            )
-            await events.append(
-                conn,
-                tenant_id=lease.tenant_id,
-                run_id=lease.run_id,
-                lease_token=lease.token,
-                events=waiting,
-                ended=True,
-            )
-            if state.get("steps") or lease.attempt > 1:
-                services = self._factory.services
-                caller = Caller(lease.tenant_id, lease.user_id)
-                await close_run(conn, lease.run_id, services.policy, caller)
-            await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
+            return
+        finish = runs.finishing(
+            **whose,
+            status=outcome.status,
+            state=state,
+            message_id=message_id,
+            error=outcome.error,
+        )
+        after = [events.last(**whose, events=waiting), self._saving(outcome)]
+        if self._saver.stored:
+            after.append(checkpoints.pruning(lease.run_id, lease.token))
+        acted = bool(state.get("steps")) or lease.attempt > 1
+        if not (acted or self._input.get("webhook")):
+            ended, *_ = await database.once(lease.tenant_id, finish, *after)
+            runs.finished(ended)
+            return
+        async with database.transaction(lease.tenant_id) as conn:
+            runs.finished(await (await conn.execute(*finish)).fetchall())
+            policy = self._factory.services.policy
+            await close_run(conn, lease.run_id, policy, Caller(lease.tenant_id, lease.user_id))
+            for statement in after:
+                await conn.execute(*statement)
             await self._tell(conn, outcome)
-            if self._saver.stored:
-                await checkpoints.prune(conn, str(lease.run_id))
 
     async def _store_pause(
         self,
@@ -338,8 +346,8 @@ class Turn:
             events=waiting,
         )
         await self._saver.flush(conn)
-        await turns.save(conn, tenant_id=lease.tenant_id, log=self._log(outcome))
         status = await runs.pause(conn, lease.run_id, lease.token, approval_id=approval_id)
+        await conn.execute(*self._saving(outcome))
         if status == "waiting":  # nobody has decided meanwhile
             await self._tell(conn, outcome)
 
@@ -356,15 +364,17 @@ class Turn:
                 approval_id=outcome.approval_id,
             )
 
-    def _log(self, outcome: Outcome) -> turns.TurnLog:
-        return turn_log(
+    def _saving(self, outcome: Outcome) -> Statement:
+        """Return what stores the turn log, once the run has ended or waits."""
+        log = turn_log(
             self._stages.state,
             outcome,
             run_id=self.lease.run_id,
             thread_id=self.lease.thread_id,
             stages=self._stages.milliseconds,
-            total_ms=(time.perf_counter() - self._began) * 1000,
+            total_ms=self.age * 1000,
         )
+        return turns.saving(log, tenant_id=self.lease.tenant_id, lease_token=self.lease.token)
 
     async def _release(self) -> None:
         await self.flush()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from langchain_core.messages import AIMessageChunk, BaseMessageChunk
+from langchain_core.messages import AIMessageChunk
 
 from core.errors import StreamCut
 from nodes.gate import AnswerGate, Stretch
@@ -31,7 +31,7 @@ class Answer:
     @classmethod
     async def read(
         cls,
-        stream: AsyncIterator[BaseMessageChunk],
+        stream: AsyncGenerator[AIMessageChunk, None],
         gate: AnswerGate,
         release: Release,
         *,
@@ -43,9 +43,8 @@ class Answer:
         """
         answer, raw = cls(), list[str]()
         began = time.perf_counter()
-        async with aclosing(stream):  # type: ignore[type-var]  # it is an async generator
+        async with aclosing(stream):
             async for chunk in stream:
-                assert isinstance(chunk, AIMessageChunk)
                 if chunk.tool_call_chunks:
                     answer.asked = chunk if answer.asked is None else answer.asked + chunk
                 if text := str(chunk.content):

@@ -15,8 +15,8 @@ from typing import Any
 
 from core.turn import Passage
 from nodes.parts import MAX_CHARACTERS, split
-from nodes.phrases import content_words, listed, phrases, tokens
-from tgi.embedded.words import content, fold, stem, words
+from nodes.phrases import content_words, listed, phrases, written_words
+from tgi.embedded.words import content, fold, stem, stems, words
 
 __all__ = ["Evidence", "bridge", "evidence", "expand", "merged", "split"]
 
@@ -72,7 +72,7 @@ def evidence(question: str, found: Sequence[Passage]) -> Evidence:
     """Return how much of `question` the first passages cover."""
     asked = {word.stem: word for word in content(words(question))}
     first = found[:LOOKED_AT]
-    there = {word.stem for passage in first for word in words(_told(passage))}
+    there = {form for passage in first for form in stems(_told(passage))}
     weights = {
         form: NAMES_COUNT if word.is_number or (word.is_name and word.start) else 1.0
         for form, word in asked.items()
@@ -95,7 +95,7 @@ def expand(question: str, lacking: Sequence[str], found: Sequence[Passage]) -> t
         return "", ""  # who writes that much has said it in several words
     text, why = question, []
     told = " ".join(map(_told, found))
-    written = list(dict.fromkeys(token.text for token in tokens(told)))
+    written = list(dict.fromkeys(written_words(told)))
     for word in lacking:
         if long := _long_form(word, told):
             text = f"{text} {long}"

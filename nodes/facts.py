@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tgi.embedded.quantities import Date, Number, dates, is_measure, is_month, numbers
 from tgi.embedded.words import STOP, Word, fold, listed, stem, words
+from tgi.embedded.words import stems as stems_of
 
 _IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w+(?:[-.]\w+)*\b|\b\d+(?:\.\d+){2,}\b")
 _ORDINAL = re.compile(r"\d+(?:s|st|nd|rd|th)", re.IGNORECASE)
@@ -94,8 +95,7 @@ def _opens(text: str, word: Word) -> bool:
 
 def stems(text: str) -> frozenset[str]:
     """Return the words of `text` as they are compared."""
-    text = _DOTTED.sub(_undotted, text)
-    return frozenset(word.stem for word in words(text))
+    return frozenset(stems_of(_DOTTED.sub(_undotted, text)))
 
 
 def _undotted(match: re.Match[str]) -> str:

@@ -23,6 +23,7 @@ _FENCE = "```"
 _BORDER = re.compile(
     r"""(?<=[.!?…])["'”’)\]]*(?:[ \t]*\[\d{1,3}\])*\s+(?=[^\s\[])|\n+(?=[^\s\[])"""
 )
+_ENDS = frozenset(".!?…\n")
 _KEY_BEGIN, _KEY_END = "-----BEGIN ", "-----END "
 QUOTE_CHARACTERS = 240
 
@@ -43,6 +44,7 @@ class AnswerGate:
         self._passages = passages
         self._held: list[Stretch] = []  # whole sentences that wait for the first citation
         self._tail = ""  # the unfinished sentence
+        self._may_end = False  # the tail holds something a sentence or a line may end with
         self._in_code = False  # between two fences
         self._cited = not must_cite
         self._seen: set[int] = set()
@@ -52,6 +54,9 @@ class AnswerGate:
     def feed(self, chunk: str) -> list[Stretch]:
         """Take a chunk of the stream; return the stretches that may leave, in order."""
         self._tail += chunk
+        if not self._may_end and _ENDS.isdisjoint(chunk):
+            return []  # nothing that ends a sentence or a line has come since the last border
+        self._may_end = True
         if _KEY_BEGIN in self._tail and _KEY_END not in self._tail:
             return []  # a key block is judged whole, not line by line
         done, start = [], 0
@@ -59,6 +64,7 @@ class AnswerGate:
             done.append(self._tail[start : border.end()])
             start = border.end()
         self._tail = self._tail[start:]
+        self._may_end = not _ENDS.isdisjoint(self._tail)
         return self._sentences(done)
 
     def finish(self) -> list[Stretch]:

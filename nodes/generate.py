@@ -15,6 +15,7 @@ from nodes.gate import AnswerGate
 from nodes.release import Release
 from nodes.support import SupportCheck
 from safety import credentials
+from tgi.stream import stream
 
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
 
@@ -48,8 +49,11 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     )
     listens = acting and not state.get("steps")
     answer = await Answer.read(
-        context.services.model.astream(
-            calling.conversation(prompt, state), **sampling, **offer(tools)
+        stream(
+            context.services.model,
+            calling.conversation(prompt, state),
+            **sampling,
+            **offer(tools),
         ),
         gate,
         release,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 
@@ -93,6 +94,11 @@ def tokens(text: str) -> list[Token]:
     return [Token(m.group(), m.start(), m.end()) for m in _WORD.finditer(text)]
 
 
+def written_words(text: str) -> list[str]:
+    """Return the words of `text` as they are written there."""
+    return _WORD.findall(text)
+
+
 def content_words(text: str) -> list[str]:
     """Return the words that say what a text is about, as they are compared."""
     return [
@@ -107,7 +113,8 @@ def names_something(text: str) -> bool:
     return len(content_words(text)) > 1
 
 
-def phrases(text: str) -> list[Phrase]:
+@lru_cache(maxsize=1024)  # the rules ask again and again about the same few questions
+def phrases(text: str) -> tuple[Phrase, ...]:
     """Return what a sentence names, in its order, without overlaps."""
     found = [
         Phrase(m.group(1) or m.group(2), m.start(), m.end(), "quoted")
@@ -117,7 +124,7 @@ def phrases(text: str) -> list[Phrase]:
     found += _names(text, words)
     free = [t for t in words if not any(p.start <= t.start < p.end for p in found)]
     found += _nouns(text, words, {t.start for t in free})
-    return sorted(found, key=lambda phrase: phrase.start)
+    return tuple(sorted(found, key=lambda phrase: phrase.start))
 
 
 def chain(text: str, found: Sequence[Phrase], first: Phrase) -> str:

@@ -20,15 +20,15 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     """
     context = runtime.context
     earlier: Sequence[HistoryMessage] = state.get("given_history") or []
-    window: Sequence[messages.Message] = []
+    window: Sequence[messages.Said] = []
     if not earlier and state["user_seq"] > 1:
-        async with context.services.database.transaction(context.tenant_id) as conn:
-            window = await messages.window(
-                conn,
-                UUID(context.thread_id),
-                limit=context.limits.history_messages,
-                before_seq=state["user_seq"],
-            )
+        window = await messages.window(
+            context.services.database,
+            context.tenant_id,
+            UUID(context.thread_id),
+            limit=context.limits.history_messages,
+            before_seq=state["user_seq"],
+        )
         earlier = [
             HistoryMessage(role=m.role, content=m.content, seq=m.seq) for m in in_turns(window)
         ]
@@ -37,7 +37,7 @@ async def recall(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     return {"history": history, **inherited(window, history, context)}
 
 
-def in_turns(window: Sequence[messages.Message]) -> list[messages.Message]:
+def in_turns(window: Sequence[messages.Said]) -> list[messages.Said]:
     """Return the messages with each answer behind its question.
 
     They were stored as they came: a question that waited stands before the answer it waited for.
@@ -47,7 +47,7 @@ def in_turns(window: Sequence[messages.Message]) -> list[messages.Message]:
 
 
 def inherited(
-    window: Sequence[messages.Message], history: Sequence[HistoryMessage], context: Context
+    window: Sequence[messages.Said], history: Sequence[HistoryMessage], context: Context
 ) -> TurnState:
     """Return the taint that the messages in the prompt bring along.
 

@@ -78,9 +78,11 @@ def exchanges(history: Sequence[HistoryMessage]) -> list[Exchange]:
         if message["role"] == "user":
             found.append(Exchange(message["content"], ""))
         elif found:
-            answer = re.sub(r"\s*\[\d{1,3}\]", "", message["content"])
-            found[-1] = Exchange(found[-1].question, answer)
-    return found[-EXCHANGES:]
+            found[-1] = Exchange(found[-1].question, message["content"])
+    return [
+        Exchange(question, re.sub(r"\s*\[\d{1,3}\]", "", answer))
+        for question, answer in found[-EXCHANGES:]
+    ]
 
 
 async def ask(text: str, talk: Sequence[Exchange], context: Context) -> str:

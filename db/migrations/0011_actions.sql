@@ -11,8 +11,6 @@ create index runs_waiting on runs (tenant_id) where status = 'waiting';
 
 -- Where text by strangers came from that an answer may repeat; later turns inherit it.
 alter table messages add column taint jsonb;
--- What tools were called, with what, why they might, and what came of it.
-alter table turns add column actions jsonb;
 
 -- The ledger: one row a call. Its status alone says what may happen to it.
 create table tool_calls (

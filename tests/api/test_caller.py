@@ -286,8 +286,7 @@ async def test_another_process_goes_on_for_the_same_user(database: Database) -> 
     state = TurnState(text="Why?", instructions="", given_history=[], parameters={})
     async with database.transaction("default") as conn:
         await threads.create(conn, tenant_id="default", user_id="ann", thread_id=thread_id)
-        await runs.start(
-            conn,
+        start = runs.starting(
             tenant_id="default",
             user_id="ann",
             thread_id=thread_id,
@@ -300,6 +299,7 @@ async def test_another_process_goes_on_for_the_same_user(database: Database) -> 
             groups=("harbour",),
             roles=frozenset({"clerk"}),
         )
+        await conn.execute(*start)
         work = await runs.load(conn, "default", run_id)
     assert work is not None
     assert (work.groups, work.roles) == (("harbour",), frozenset({"clerk"}))

@@ -16,6 +16,7 @@ from core.errors import CacheFailed
 from db import answers
 from db.answers import Asked, Found
 from db.pool import Database
+from tests.db.waiting import settled
 
 TENANT = "default"
 NEAR, FAR = 0.95, 0.1
@@ -39,8 +40,12 @@ async def document(
     owners: Sequence[str] = (),
     groups: Sequence[str] = (),
     tenant: str = TENANT,
+    waits: bool = True,
 ) -> str:
-    """Store a document with one chunk that has this cosine to the question; return its id."""
+    """Store a document with one chunk that has this cosine to the question; return its id.
+
+    waits: until a search counts as having seen it.
+    """
     async with database.transaction(tenant) as conn:
         cursor = await conn.execute(
             """insert into documents (tenant_id, uri, title, media_type, content_sha256,
@@ -55,6 +60,8 @@ async def document(
                values (%s, %s, 0, 'text', 1, %s)""",
             (tenant, row[0], vector(cosine)),
         )
+    if waits:
+        await settled(database)
     return str(row[0])
 
 
@@ -192,7 +199,7 @@ async def test_a_document_that_was_on_its_way_counts_as_new(database: Database) 
                values ('default', %s, 0, '', 1, %s)""",
             (row[0], vector(0.9)),
         )
-        await document(database, "later")  # has a higher number, and is seen
+        await document(database, "later", waits=False)  # has a higher number, and is seen
         await store(database, [one])
         assert await find(database)
     assert await find(database) == []

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import LiteralString
 from urllib.parse import quote
+from uuid import uuid4
 
 import numpy as np
 import psutil
@@ -27,6 +28,7 @@ from db import threads
 from db.embedded import EmbeddedPostgres, join
 from db.migrate import migrate
 from db.pool import Database
+from db.sql import Statement
 
 
 @pytest.mark.parametrize("tenant", ["default", "o'clock", "back\\slash'", "'; select 1; --", "Ünï"])
@@ -380,3 +382,28 @@ async def until_it_fails(database: Database) -> None:
     """Ask until the database does not answer any more."""
     while True:
         await database.ping()
+
+
+async def test_statements_sent_at_once_are_one_transaction(database: Database, tenant: str) -> None:
+    """They see their tenant, are kept together, and undone together when one of them fails."""
+    new = [threads.creation(tenant_id=tenant, user_id="u", thread_id=uuid4()) for _ in range(2)]
+    count: Statement = ("select count(*)::int from threads", {})
+    assert [rows[-1][0] for rows in await database.once(tenant, count, new[0], count)][::2] == [
+        0,
+        1,
+    ]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await database.once(tenant, new[1], new[0])
+    assert await database.once(tenant, count) == [[(1,)]]
+    assert await database.once("nobody", count) == [[(0,)]]
+
+
+async def test_statements_sent_at_once_free_their_connection(
+    database_url: str, tenant: str
+) -> None:
+    """Cancelled in the middle, or cut off, they leave a pool that works."""
+    sleep: Statement = ("select pg_sleep(600)", {})
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(database.once(tenant, sleep), 0.1)
+        assert await database.once(tenant, ("select 1", {})) == [[(1,)]]

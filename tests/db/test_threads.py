@@ -12,8 +12,10 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from core.errors import RunNotFound, ThreadNotFound
-from db import messages, threads, turns
+from core.events import Event
+from db import events, messages, threads, turns
 from db.pool import Database
+from db.sql import Statement
 from db.threads import Thread
 
 BELONGINGS = ("threads", "runs", "messages", "run_events", "turns")
@@ -101,9 +103,9 @@ async def test_delete(database: Database, tenant: str) -> None:
         keep, drop = [
             (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id for _ in range(2)
         ]
-        runs = [await talk(conn, tenant, thread, 2) for thread in (keep, drop)]
+        runs = [await talk(conn, tenant, thread, *range(1, 3)) for thread in (keep, drop)]
         for run in runs:
-            await turns.save(conn, tenant_id=tenant, log=log_of(run, keep))
+            await conn.execute(*saving(tenant, log_of(run, keep)))
             await conn.execute("insert into run_events values (%s, %s, 1, 1, '[]')", [tenant, run])
             for statement in LEFTOVERS:
                 await conn.execute(statement, [str(run)])
@@ -118,7 +120,7 @@ async def test_messages(database: Database, tenant: str) -> None:
     """Messages come back from any place on, oldest first."""
     async with database.transaction(tenant) as conn:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
-        run = await talk(conn, tenant, thread, 5)
+        run = await talk(conn, tenant, thread, *range(1, 6))
         found = await messages.list_after(conn, thread, after=1, limit=3)
         assert [message.seq for message in found] == [2, 3, 4]
         assert [message.role for message in found] == ["assistant", "user", "assistant"]
@@ -128,25 +130,30 @@ async def test_messages(database: Database, tenant: str) -> None:
 
 
 async def test_window(database: Database, tenant: str) -> None:
-    """A window holds the newest messages before a place, oldest first."""
+    """A window holds what was said before a question, and answers that it had to wait for."""
     async with database.transaction(tenant) as conn:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
-        await talk(conn, tenant, thread, 5)
-        window = await messages.window(conn, thread, limit=2)
-        assert [message.seq for message in window] == [4, 5]
-        window = await messages.window(conn, thread, limit=2, before_seq=3)
-        assert [message.seq for message in window] == [1, 2]
-        assert await messages.window(conn, thread, limit=2, before_seq=1) == []
+        await talk(conn, tenant, thread, 1, 3)
+        await talk(conn, tenant, thread, 2, 4)  # asked before the first had its answer
+        await talk(conn, tenant, thread, 5, 6)
+    for before, limit, expected in (
+        (1, 9, []),
+        (2, 9, [1, 3]),
+        (5, 9, [1, 2, 3, 4]),
+        (5, 2, [3, 4]),
+    ):
+        window = await messages.window(database, tenant, thread, limit=limit, before_seq=before)
+        assert [message.seq for message in window] == expected
 
 
 async def test_turns(database: Database, tenant: str) -> None:
     """The log of a turn comes back as it was stored; a later attempt replaces it."""
     async with database.transaction(tenant) as conn:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
-        run = await talk(conn, tenant, thread, 1)
+        run = await talk(conn, tenant, thread, *range(1, 2))
         for outcome in ("failed", "answered"):
             log = replace(log_of(run, thread), outcome=outcome)
-            await turns.save(conn, tenant_id=tenant, log=log)
+            await conn.execute(*saving(tenant, log))
             stored = await turns.get(conn, run)
             assert stored.created_at is not None
             assert replace(stored, created_at=None) == log
@@ -158,16 +165,44 @@ async def test_a_turn_without_a_model(database: Database, tenant: str) -> None:
     """What a turn did not have is null, not an empty object."""
     async with database.transaction(tenant) as conn:
         thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
-        run = await talk(conn, tenant, thread, 1)
+        run = await talk(conn, tenant, thread, *range(1, 2))
         log = replace(log_of(run, thread), model=None, usage=None, prompt_name=None, intent=None)
-        await turns.save(conn, tenant_id=tenant, log=log)
+        await conn.execute(*saving(tenant, log))
         assert replace(await turns.get(conn, run), created_at=None) == log
         found = await conn.execute("select model is null and usage is null from turns")
         assert await found.fetchone() == (True,)
 
 
-async def talk(conn: AsyncConnection[TupleRow], tenant: str, thread_id: UUID, count: int) -> UUID:
-    """Store a finished run with `count` messages, user first; return its id."""
+async def test_logs_of_before(database: Database, tenant: str) -> None:
+    """What was stored as JSON, before it was packed, is read as it always was."""
+    async with database.transaction(tenant) as conn:
+        thread = (await threads.create(conn, tenant_id=tenant, user_id="u")).thread_id
+        run = await talk(conn, tenant, thread, *range(1, 3))
+        sent = [{"role": "system", "content": "s"}, {"first_seq": 1, "last_seq": 2}]
+        await conn.execute(
+            """insert into turns (tenant_id, run_id, thread_id, prompt, raw_answer, total_ms,
+                                  outcome)
+               values (%s, %s, %s, %s, 'said', 1, 'answered')""",
+            [tenant, run, thread, Jsonb(sent)],
+        )
+        await conn.execute(
+            "insert into run_events (tenant_id, run_id, first_seq, last_seq, events)"
+            """ values (%s, %s, 1, 2, '[[1, "token", {"text": "a"}], [2, "token", {}]]')""",
+            [tenant, run],
+        )
+        log = await turns.get(conn, run)
+        assert (log.raw_answer, log.passages) == ("said", [])
+        assert [message["content"] for message in log.prompt] == ["s", "1", "2"]
+        assert await events.read(conn, run, after=1) == [Event(2, "token", {})]
+
+
+def saving(tenant: str, log: turns.TurnLog) -> Statement:
+    """Return what stores a log under the lease that a run begins with."""
+    return turns.saving(log, tenant_id=tenant, lease_token=1)
+
+
+async def talk(conn: AsyncConnection[TupleRow], tenant: str, thread_id: UUID, *places: int) -> UUID:
+    """Store a finished run with messages at these places, user first; return its id."""
     run_id = uuid4()
     await conn.execute(
         """insert into runs (tenant_id, run_id, thread_id, user_id, status, input, lease_owner,
@@ -178,10 +213,10 @@ async def talk(conn: AsyncConnection[TupleRow], tenant: str, thread_id: UUID, co
     await conn.execute(
         """insert into messages (tenant_id, thread_id, seq, message_id, run_id, role, content,
                                  citations)
-           select %s, %s, i, gen_random_uuid(), %s,
-                  case i %% 2 when 1 then 'user' else 'assistant' end, i::text, %s
-             from generate_series(1, %s) i""",
-        [tenant, thread_id, run_id, Jsonb([{"marker": 1}]), count],
+           select %s, %s, place, gen_random_uuid(), %s,
+                  case n %% 2 when 1 then 'user' else 'assistant' end, place::text, %s
+             from unnest(%s::int[]) with ordinality as p (place, n)""",
+        [tenant, thread_id, run_id, Jsonb([{"marker": 1}]), list(places)],
     )
     return run_id
 

@@ -25,6 +25,7 @@ from graphs.runner import Runner
 from nodes.context import Limits, Services
 from nodes.reuse import stretches, worth_keeping
 from safety.verdict import Finding, Verdict
+from tests.db.waiting import settled
 from tests.graphs.test_checks import FixedGuard, SayingModel
 from tests.graphs.turns import QUICK, TENANT, events, services
 
@@ -43,6 +44,7 @@ async def knowing(database: Database) -> Database:
                    values (%s, %s, %s, '', '', '', '', 1, 1)""",
                 (TENANT, passage["document_id"], passage["uri"]),
             )
+    await settled(database)
     return database
 
 

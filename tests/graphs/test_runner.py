@@ -18,6 +18,7 @@ from core.errors import (
 from core.events import Event
 from core.telemetry import NullTracer
 from db import messages, runs, turns
+from db.packed import unpack
 from db.pool import Database
 from evals.bench.edges import ScriptedModel
 from graphs.admission import StartedRun
@@ -117,11 +118,11 @@ async def test_earlier_messages_are_sent_but_logged_by_reference(database: Datab
         await events(runner, second)
     async with database.transaction(TENANT) as conn:
         row = await (
-            await conn.execute("select prompt from turns where run_id = %s", [second.run_id])
+            await conn.execute("select packed from turns where run_id = %s", [second.run_id])
         ).fetchone()
         log = await turns.get(conn, UUID(second.run_id))
     assert row is not None
-    assert row[0][1] == {"first_seq": 1, "last_seq": 2}
+    assert unpack(row[0])["prompt"][1] == {"first_seq": 1, "last_seq": 2}
     assert [message["role"] for message in log.prompt] == ["system", "user", "assistant", "user"]
     assert log.prompt[1]["content"] == "Who was she?"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 # Numbers keep their decimal and thousands marks; East Asian scripts count by character.
@@ -85,11 +86,17 @@ def words(text: str) -> list[Word]:
     ]
 
 
+def stems(text: str) -> set[str]:
+    """Return what the words of `text` are compared by, each once."""
+    return set(map(stem, _WORD.findall(_CLITIC.sub(_blank, text))))
+
+
 def content(found: Iterable[Word]) -> list[Word]:
     """Return the words that say what a text is about."""
     return [word for word in found if fold(word.text) not in STOP]
 
 
+@lru_cache(maxsize=65_536)  # a language has few words, and texts repeat them
 def stem(word: str) -> str:
     """Return what `word` is compared by: folded, without its most common English endings.
 
