@@ -18,12 +18,13 @@ DOCUMENTS = $(if $(filter command line environment,$(origin DOCS)),"$(DOCS)",REA
 $(shell test -e $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.dev)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check studio lock env clean
+.PHONY: help run test faults check studio lock env clean
 
 help:
 	@echo "make run              start Parley on http://127.0.0.1:8080, having read its own documentation"
 	@echo "make run DOCS=PATH    the same, having read your documents instead"
 	@echo "make test             install the tools, run every check and test (ARGS=... goes to pytest)"
+	@echo "make faults           kill workers a few hundred times at random; no action may happen twice (ARGS=... for more)"
 	@echo "make check            only the checks: format, lint, types, import order"
 	@echo "make studio           serve the graph to LangGraph Studio on http://127.0.0.1:2024"
 	@echo "make lock             renew requirements.lock and requirements-dev.lock from pyproject.toml"
@@ -35,6 +36,10 @@ run: $(VENV)/.run
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# Half an hour or less; `make faults ARGS="--seed 7 --kills 1000"` repeats a storm, or a longer one.
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

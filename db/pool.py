@@ -26,6 +26,12 @@ from db.sql import Statement, load, read_ahead
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _RECONNECT_SECONDS = 3.0
+# A connection that is gone; the last one took a process that was stopped too long to notice.
+_GONE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 _log = logging.getLogger(__name__)
 SQL = load(__file__)
 
@@ -130,7 +136,7 @@ class Database:
             if self._connection_errors > errors_before:
                 raise DatabaseUnavailable from error
             raise DatabaseBusy from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except _GONE as error:
             _log.warning("the database failed: %s", error)
             raise DatabaseUnavailable from error  # users read this: no names of hosts and roles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,12 +33,13 @@ def restored(values: Mapping[str, Any]) -> TurnState:
     What has another shape would fail somewhere in the turn, and again where its end is written
     down: such a run could never be ended.
     """
-    known = {key: values[key] for key in TurnState.__annotations__ if key in values}
+    known = TurnState()
+    known.update({key: values[key] for key in TurnState.__annotations__ if key in values})  # type: ignore[typeddict-item]
     try:
         _STATE.validate_python(known)
     except ValidationError as error:
         raise CheckpointRefused from error
-    return cast(TurnState, known)
+    return known
 
 
 def failed(code: str, message: str) -> Outcome:

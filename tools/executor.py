@@ -6,12 +6,13 @@ What to do about a crash depends on what a second call would do; docs/decisions/
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from core.errors import ApprovalNotFound
+from core.errors import ApprovalNotFound, DatabaseUnavailable
 from db import audit
 from db.pool import Database
 from tools import approvals, ledger
@@ -20,8 +21,12 @@ from tools.policy import Policy
 from tools.registry import Outcome, Registry
 from tools.tool import Caller, Tool
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 RESENDS = 3  # attempts at a keyed call within one turn
 PAUSE_SECONDS = 0.5  # before the second, doubled at each
+TRIES = 4  # of a transaction of the ledger; together as long as a usual restart of Postgres
 GRACE_SECONDS = 10.0  # beyond a tool's timeout, until a stopped process loses its transaction
 STATUS: Mapping[str, Status] = {
     "ok": "done",
@@ -61,6 +66,9 @@ class Executor:
 
     async def _within(self, call: Call, tool: Tool, caller: Caller, held: Held) -> Call:
         """Do an effect in our own database: it and its note are committed together."""
+        return await _insist(lambda: self._once_within(call, tool, caller, held))
+
+    async def _once_within(self, call: Call, tool: Tool, caller: Caller, held: Held) -> Call:
         async with self._database.transaction(caller.tenant_id) as conn:
             await ledger.patience(conn, tool.declaration.timeout_seconds + GRACE_SECONDS)
             locked = await ledger.get(conn, call.call_id, lock=True)
@@ -95,6 +103,9 @@ class Executor:
         return await self._settle(call, tool, outcome, caller, attempts=call.attempts)
 
     async def _started(self, call: Call, caller: Caller, held: Held) -> int | None:
+        return await _insist(lambda: self._once_started(call, caller, held))
+
+    async def _once_started(self, call: Call, caller: Caller, held: Held) -> int | None:
         async with self._database.transaction(caller.tenant_id) as conn:
             await ledger.fence(conn, held)
             attempts = await ledger.start(conn, call, ("ready", "started"))
@@ -112,8 +123,11 @@ class Executor:
     async def _settle(
         self, call: Call, tool: Tool | None, outcome: Outcome, caller: Caller, *, attempts: int
     ) -> Call:
-        async with self._database.transaction(caller.tenant_id) as conn:
-            return await self._note(conn, call, outcome, caller, attempts=attempts)
+        async def settle() -> Call:
+            async with self._database.transaction(caller.tenant_id) as conn:
+                return await self._note(conn, call, outcome, caller, attempts=attempts)
+
+        return await _insist(settle)
 
     async def _note(
         self, conn: Conn, call: Call, outcome: Outcome, caller: Caller, *, attempts: int
@@ -151,6 +165,21 @@ class Executor:
         if call is None:
             raise ApprovalNotFound("The call is gone; its thread was deleted.")
         return call
+
+
+async def _insist(transaction: Callable[[], Awaitable[T]]) -> T:
+    """Return what a transaction of the ledger returns; again while the database is away.
+
+    A connection that breaks must not turn what has been done into what nobody knows. Whether the
+    broken transaction was committed does not matter: each looks at the row first.
+    """
+    for number in range(TRIES - 1):
+        try:
+            return await transaction()
+        except DatabaseUnavailable as error:
+            log.warning("the ledger could not be written: %s", error.code)
+            await asyncio.sleep(PAUSE_SECONDS * 2**number)
+    return await transaction()
 
 
 async def ask_about(conn: Conn, call: Call, policy: Policy, caller: Caller, why: str) -> None:

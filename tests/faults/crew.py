@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -28,7 +29,7 @@ class Nursery:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._busy = asyncio.Lock()
+        self._busy = threading.Lock()  # not a loop's: it serves the tests of a session
 
     async def fork(self, told: dict[str, Any]) -> int:
         """Return the id of a new worker."""
@@ -42,12 +43,12 @@ class Nursery:
         def ask() -> str:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
+            with self._busy:
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
+                return self._process.stdout.readline()
 
-        async with self._busy:
-            return await asyncio.to_thread(ask)
+        return await asyncio.to_thread(ask)
 
 
 @contextmanager

@@ -50,7 +50,10 @@ class Remote:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 size = int(self.headers["Content-Length"])
-                body = json.loads(self.rfile.read(size))
+                sent = self.rfile.read(size)
+                if len(sent) < size:
+                    return  # who asked has died in the middle of it
+                body = json.loads(sent)
                 remote._take(self.path, body["word"], self.headers["Idempotency-Key"])
                 # Who asked may be dead by now.
                 try:

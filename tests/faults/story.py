@@ -133,20 +133,21 @@ class Stage:
 
     async def _review(self, asked: list[Approval], again: bool) -> None:
         while True:
-            for approval in await pending(self.database):
-                if approval.kind == "action":
-                    decision = Decision("approve", digest=approval.digest)
-                else:
-                    asked.append(approval)
-                    happened = await self.effects(approval.arguments["word"])
-                    decision = (
-                        Decision("answer", answer="It was sent.")
-                        if happened or not again
-                        else Decision("approve")
-                    )
-                with suppress(ParleyError):  # a worker may have decided, or ended the run
-                    await self.reviews.decide(approval.approval_id, decision, REVIEWER)
+            with suppress(ParleyError):  # the database is away; or a worker has ended the run
+                for approval in await pending(self.database):
+                    await self._decide(approval, asked, again)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _decide(self, approval: Approval, asked: list[Approval], again: bool) -> None:
+        if approval.kind == "action":
+            decision = Decision("approve", digest=approval.digest)
+        elif not again or await self.effects(approval.arguments["word"]):
+            decision = Decision("answer", answer="It was sent.")
+        else:
+            decision = Decision("approve")
+        await self.reviews.decide(approval.approval_id, decision, REVIEWER)
+        if approval.kind == "outcome":
+            asked.append(approval)
 
     async def story(self, run_id: str, *words: str) -> Story:
         """Return how a run ended; its own words are left out, so that runs can be compared."""
