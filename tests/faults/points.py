@@ -10,12 +10,13 @@ import functools
 import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
+from psycopg.rows import TupleRow
 
 from core.turn import TurnState
 from db import runs
@@ -160,7 +161,13 @@ def _turns() -> None:
     turn.Turn._end = ends  # type: ignore[method-assign]
     turn.Turn._context = lends  # type: ignore[method-assign]
     _after(runs, "pause", "pausing, not committed")
-    _after(runs, "finish", "ending, not committed")
+    finished = runs.finished
+
+    def ending(rows: Sequence[TupleRow]) -> None:
+        finished(rows)
+        reach("ending, not committed")
+
+    runs.finished = ending
 
 
 def _around(name: str, node: Node) -> Node:

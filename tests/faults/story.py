@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from core.errors import ParleyError
 from core.events import TERMINAL
-from db import audit, runs
+from db import audit, events, runs, turns
 from db.pool import Database
 from tests.faults.crew import Crew
 from tests.faults.remote import Remote
@@ -35,9 +36,6 @@ STATUS = "select status from parley.runs where run_id = %s"
 SAID = "select role, content, abstained from parley.messages where run_id = %s order by seq"
 CALLS = """select tool, arguments, status, result, code from parley.tool_calls
             where run_id = %s order by position"""
-LOG = """select jsonb_path_query_array(actions, '$[*].result.status') from parley.turns
-          where run_id = %s"""
-EVENTS = "select events from parley.run_events where run_id = %s order by first_seq"
 LEFT = "select count(*) from checkpoints.checkpoints where thread_id = %s"
 # Who approved is written down before what is done; the log is a chain, so it cannot lie.
 DEEDS = """select c.call_id::text, l.kind from parley.tool_calls c
@@ -151,19 +149,26 @@ class Stage:
 
     async def story(self, run_id: str, *words: str) -> Story:
         """Return how a run ended; its own words are left out, so that runs can be compared."""
-        events = [one for (stretch,) in await self.ask(EVENTS, run_id) for one in stretch]
-        numbers = [seq for seq, _, _ in events]
+        async with self.database.transaction(TENANT) as conn:
+            log = await events.read(conn, UUID(run_id), after=0)
+        numbers = [event.seq for event in log]
         assert numbers == sorted(set(numbers))
-        kinds = [kind for _, kind, _ in events]
+        kinds = [event.type for event in log]
         assert sum(kind in TERMINAL for kind in kinds) == 1
         assert kinds[-1] in TERMINAL
         [(left,)] = await self.ask(LEFT, run_id)
-        found = [await self.ask(statement, run_id) for statement in (SAID, CALLS, LOG)]
+        async with self.database.transaction(TENANT) as conn:
+            turn = await turns.get(conn, UUID(run_id))
+        outcomes = [action["result"] and action["result"]["status"] for action in turn.actions]
+        found: list[Any] = [
+            *[await self.ask(statement, run_id) for statement in (SAID, CALLS)],
+            [[outcomes]],
+        ]
         text = json.dumps(found)
         for word in words:
             text = text.replace(word, "*")
         said, calls, logged = json.loads(text)
-        told = [kind for kind in kinds if kind == "message.finished" or kind in TERMINAL]
+        told: list[str] = [kind for kind in kinds if kind == "message.finished" or kind in TERMINAL]
         return Story(await self.status(run_id), said, calls, logged, told, left)
 
     async def permitted(self, run_id: str) -> None:

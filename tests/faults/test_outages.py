@@ -18,7 +18,8 @@ from core.telemetry import NullTracer
 from db.embedded import join
 from db.migrate import migrate
 from db.pool import Database
-from graphs.runner import Runner, StartedRun
+from graphs.admission import StartedRun
+from graphs.runner import Runner
 from nodes.context import Limits, Services
 from tests.db.test_pool import cut
 from tests.faults.crew import Crew, Nursery
@@ -32,7 +33,7 @@ from tools.tool import Caller, Output, Tool
 
 ENDED = "select status, error from parley.runs where run_id = %s"
 DONE = "select status from parley.tool_calls where run_id = %s"
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off"}  # a server that is killed loses nothing that it has committed
 
 
 def interrupted(used: Services, when: str, meanwhile: Callable[[], None]) -> Services:
