@@ -171,6 +171,7 @@ async def _check(url: str, arguments: dict[str, Any]) -> None:
 async def _configure(conn: AsyncConnection[TupleRow]) -> None:
     """Prepare a new connection: where names are looked up, and what a vector is."""
     await conn.execute(SQL["search_path"], {"path": SEARCH_PATH})
+    await conn.execute(SQL["patience"])
     await register_vector_async(conn)
 
 

@@ -14,6 +14,10 @@ select set_config('parley.tenant', %(tenant_id)s, true)
 -- Ends a transaction well.
 commit
 
+-- patience --
+-- A process that was stopped in the middle of a transaction loses what it holds there after a while.
+set idle_in_transaction_session_timeout = '5min'
+
 -- search_path --
 -- Looks into our schemas first.
 select set_config('search_path', %(path)s, false)

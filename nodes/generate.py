@@ -17,6 +17,7 @@ from nodes.support import SupportCheck
 from safety import credentials
 from tgi.stream import stream
 
+BREAK = "\n\n"  # between what was said before a tool was called and after it
 TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
 
 
@@ -46,6 +47,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         gate,
         SupportCheck(passages, context.services.embedder) if cites else None,
         rules=context.services.prompts[prompt["name"]].rules,
+        lead=BREAK if state.get("answer", "").strip() else "",
     )
     listens = acting and not state.get("steps")
     answer = await Answer.read(
@@ -78,7 +80,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     if answer.refusal is not None:
         reply = context.services.replies.say(answer.refusal)
         context.emit("token", {"text": reply})
-        return {**update, "answer": gate.released + reply, "finish_reason": "content_filter"}
+        return {**update, "answer": update["answer"] + reply, "finish_reason": "content_filter"}
     if step := calling.step(credentials.redact(answer.raw), answer.asked):
         return {**update, "steps": [*state.get("steps", []), step]}
     if answer.knows_nothing and acting and not state.get("steps"):
@@ -99,7 +101,7 @@ def offer(tools: list[dict[str, Any]]) -> dict[str, Any]:
 
 def joined(before: str, after: str) -> str:
     """Return two parts of an answer as two paragraphs."""
-    return f"{before.rstrip()}\n\n{after}" if before.strip() and after.strip() else before + after
+    return before + BREAK + after if before.strip() and after.strip() else before + after
 
 
 def together(before: Usage | None, now: Usage | None) -> Usage | None:

@@ -21,9 +21,19 @@ class Release:
     """One answer on its way out. Give it what the gate gives, in order."""
 
     def __init__(
-        self, context: Context, gate: AnswerGate, support: SupportCheck | None, *, rules: str
+        self,
+        context: Context,
+        gate: AnswerGate,
+        support: SupportCheck | None,
+        *,
+        rules: str,
+        lead: str = "",
     ) -> None:
-        """support: None where nothing is claimed. rules: what the answer must not give away."""
+        """support: None where nothing is claimed. rules: what the answer must not give away.
+
+        lead: goes before the first word, to set it apart from what was said before.
+        """
+        self._lead = lead
         self._context = context
         self._gate = gate
         self._support = support
@@ -59,8 +69,8 @@ class Release:
 
     def _emit(self, stretch: Stretch, text: str) -> None:
         citations = self._gate.release(stretch, text)
+        self._context.emit("token", {"text": text if self.began else self._lead + text})
         self.began = True
-        self._context.emit("token", {"text": text})
         for citation in citations:
             self._context.emit("citation", dict(citation))
 

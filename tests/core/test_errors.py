@@ -14,7 +14,7 @@ from core.errors import OperatorError, ParleyError, ThreadNotFound, UserError
 def below(error: type[ParleyError]) -> Iterator[type[ParleyError]]:
     """Yield the errors of core under `error`, each before its own."""
     for child in error.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith(f"{errors.__name__}."):
             yield child
             yield from below(child)
 

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
 
 from core.events import Event
@@ -363,3 +365,25 @@ async def test_the_shop_acts_in_one_transaction(database: Database) -> None:
         asked = "select cents, refunded_by from refunds where reason = 'broken'"
         found = await (await conn.execute(asked)).fetchall()
     assert found == [(2500, "local")]
+
+
+async def test_what_is_said_around_a_call_are_two_paragraphs(database: Database) -> None:
+    """In the stream as in the stored message: who joins the tokens has the answer."""
+    world = World()
+
+    class Talking(AskingModel):
+        """Says something before it asks."""
+
+        async def _astream(self, messages: list[Any], *args: Any, **kwargs: Any) -> Any:
+            if not any(message.type == "tool" for message in messages):
+                said = AIMessageChunk(content="I will look. ")
+                yield ChatGenerationChunk(message=said)
+            async for chunk in super()._astream(messages, *args, **kwargs):
+                yield chunk
+
+    model = Talking().plays([("look", {"word": "up"})], "It is up.")
+    async with running(acting(database, model, [world.tool("look", READ)])) as runner:
+        log = await events(runner, await begin(runner))
+    told = "".join(e.data["text"] for e in log if e.type == "token")
+    [said] = [e.data["content"] for e in log if e.type == "message.finished"]
+    assert told == said == "I will look. \n\nIt is up."
