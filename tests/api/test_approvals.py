@@ -269,7 +269,7 @@ async def test_pages_are_complete(desk: Desk, http: httpx.AsyncClient) -> None:
         {"thread_id": "x"},
         {"mine": "perhaps"},
         {"limit": 0},
-        {"limit": 201},
+        {"limit": 1001},
         {"cursor": "%%%"},
         {"cursor": "AAA="},
     ],

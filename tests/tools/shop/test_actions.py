@@ -172,14 +172,16 @@ async def test_orders_are_cancelled_and_sent_elsewhere(
 
 
 async def test_a_ticket_is_opened_once(registry: Registry, database: Database) -> None:
-    """With or without an order; text that cannot be stored is mended."""
-    asked = {"subject": "Call\0back", "body": "Please call.", "order_id": "A-1007"}
+    """With or without an order; text that cannot be stored is refused."""
+    broken = await call(registry, "open_ticket", subject="Call\0back", body="Please call.")
+    assert (broken.status, broken.code) == ("refused", "arguments_invalid")
+    asked = {"subject": "Call back", "body": "Please call.", "order_id": "A-1007"}
     first = await call(registry, "open_ticket", **asked)
     assert (await call(registry, "open_ticket", **asked)).text == first.text
     await call(registry, "open_ticket", key="k2", subject="General", body="Hello")
     assert await rows(
         database, "select subject, order_id, opened_by from tickets where opened_by = 'carl'"
-    ) == [("Call\ufffdback", "A-1007", "carl"), ("General", None, "carl")]
+    ) == [("Call back", "A-1007", "carl"), ("General", None, "carl")]
 
 
 async def test_orders_are_looked_up_and_listed(registry: Registry) -> None:
