@@ -35,7 +35,7 @@ run: $(VENV)/.run
 	@$(BIN)/python -m api run $(DOCUMENTS)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Half an hour or less; `make faults ARGS="--seed 7 --kills 1000"` repeats a storm, or a longer one.
 faults: $(VENV)/.dev
