@@ -21,7 +21,7 @@ from core.errors import (
 def tree(kind: type[ParleyError]) -> Iterator[type[ParleyError]]:
     yield kind
     for child in kind.__subclasses__():
-        if child.__module__ == "core.errors":
+        if child.__module__.startswith("core.errors"):
             yield from tree(child)
 
 
