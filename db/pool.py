@@ -43,6 +43,7 @@ class Database:
         """Use `open`, which checks the server, the role and the schema first."""
         self.url = url
         self.pool = pool
+        self._returning: set[asyncio.Future[None]] = set()  # connections on their way back
 
     @classmethod
     @asynccontextmanager
@@ -124,14 +125,17 @@ class Database:
         """
         errors_before = self._connection_errors
         try:
-            async with self.pool.connection() as conn:
-                try:
+            conn = await self.pool.getconn()
+            try:
+                async with conn:  # commits or rolls back; one of a pool stays open
                     yield conn
-                finally:
-                    if conn.pgconn.pipeline_status != PipelineStatus.OFF:
-                        # Whoever was cancelled while a pipeline ended leaves it open, and the
-                        # pool would lend it to the next.
-                        await conn.close()
+            finally:
+                # Not `pool.connection()`: whoever is cancelled while it waits for the pool's lock
+                # to give a connection back never does, and the pool has one less for ever.
+                returning = asyncio.ensure_future(self._give_back(conn))
+                self._returning.add(returning)
+                returning.add_done_callback(self._returning.discard)
+                await asyncio.shield(returning)
         except PoolTimeout as error:
             if self._connection_errors > errors_before:
                 raise DatabaseUnavailable from error
@@ -139,6 +143,13 @@ class Database:
         except _GONE as error:
             _log.warning("the database failed: %s", error)
             raise DatabaseUnavailable from error  # users read this: no names of hosts and roles
+
+    async def _give_back(self, conn: AsyncConnection[TupleRow]) -> None:
+        if conn.pgconn.pipeline_status != PipelineStatus.OFF:
+            # Whoever was cancelled while a pipeline ended leaves it open, and the pool would lend
+            # it to the next.
+            await conn.close()
+        await self.pool.putconn(conn)
 
     async def ping(self) -> None:
         """Return when the database answers; raises DatabaseBusy or DatabaseUnavailable."""

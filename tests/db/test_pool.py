@@ -308,3 +308,27 @@ async def until_it_fails(database: Database) -> None:
     """Ask until the database does not answer any more."""
     while True:
         await database.ping()
+
+
+async def test_who_is_cancelled_gives_its_connection_back(database_url: str, tenant: str) -> None:
+    """Also when the pool is busy at that moment: otherwise it had one less for ever."""
+    inside, go = asyncio.Event(), asyncio.Event()
+
+    async def use(database: Database) -> None:
+        async with database.transaction(tenant):
+            inside.set()
+            await go.wait()
+
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        lock = database.pool._lock
+        using = asyncio.create_task(use(database))
+        await inside.wait()
+        async with lock:
+            go.set()
+            while not lock._waiters:  # noqa: ASYNC110 - of the pool, which tells nobody
+                await asyncio.sleep(0.01)
+            using.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(using, return_exceptions=True)
+        async with database.transaction(tenant) as conn:
+            assert await (await conn.execute("select 1")).fetchone() == (1,)
