@@ -99,6 +99,19 @@ class ModelRecord(TypedDict):
     server: str  # "text-generation-inference 3.3.6", "parley-extractive 1"
 
 
+class ModelCall(TypedDict):
+    """One question that a turn put to a model, and what it took."""
+
+    task: str  # answer | rewrite | classify | judge | summarise
+    model: str  # its name in the model file
+    why: list[str]  # why the router chose it, in few words each
+    tried: list[dict[str, str]]  # before it, in order: {"model", "endpoint", "error"}
+    usage: Usage | None
+    cost_usd: float  # by the price of the model file
+    ms: float
+    error: str  # code of the error it ended with; "" when it answered
+
+
 class ProposedCall(TypedDict):
     """A call of a tool that the model asks for."""
 
@@ -165,5 +178,7 @@ class TurnState(TypedDict, total=False):
     finish_reason: str  # stop | length | content_filter
     model: ModelRecord | None
     usage: Usage | None
+    model_calls: list[ModelCall]  # in order
+    level: str  # where the answer came from: full | fallback | degraded | cached | canned
     title: str  # of the thread, from its first turn
     first_token_ms: float | None  # from asking the model to its first token
