@@ -19,7 +19,7 @@ import yaml
 from pydantic import RootModel, StringConstraints, field_validator
 
 from core.errors import NotAuthenticated, SettingsInvalid
-from tools.declared import Closed, read
+from core.files import Closed, read
 from tools.tool import Caller
 
 VARIABLE = "API_KEYS_FILE"

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from referencing import Registry as NoReferences
 from referencing.exceptions import Unresolvable
 
-from tools.declared import Closed, read
+from core.files import Closed, read
 from tools.tool import Arguments, Declaration, Effect
 
 DEFAULT_POLICY = Path(__file__).with_suffix(".yaml")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
+from core import files
 from core.errors import RemoteUnavailable, RemoteUnreachable, SettingsInvalid
-from tools import declared
-from tools.declared import Declared
+from tools.declared import Declared, full_name
 from tools.http import openapi
 from tools.http.openapi import Operation
 from tools.http.request import request
@@ -54,7 +54,7 @@ async def call_http(
     if path is None:
         yield []
         return
-    file = await asyncio.to_thread(declared.read, path, Services, VARIABLE)
+    file = await asyncio.to_thread(files.read, path, Services, VARIABLE)
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as opened:
         tools: list[Tool] = []
         for service in file.services:
@@ -71,7 +71,7 @@ def _tools(
     environment: Mapping[str, str],
     transport: httpx.AsyncBaseTransport,
 ) -> list[Tool]:
-    document = declared.parse(folder / service.document)
+    document = files.parse(folder / service.document)
     found = list(openapi.operations(document, frozenset(service.operations)))
     base = httpx.URL(service.url or openapi.server(document))
     if base.scheme not in {"http", "https"} or not base.host or base.userinfo or base.query:
@@ -112,7 +112,7 @@ def _tool(
 
     text = said.description or operation.description or f"Calls {operation.name}."
     return Tool(
-        declared.full_name(service.name, operation.name),
+        full_name(service.name, operation.name),
         text[:MOST_DESCRIPTION_CHARACTERS],
         operation.schema,
         declaration,

@@ -19,7 +19,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tools.declared import PREFIX, Closed, Declared
+from core.files import Closed
+from tools.declared import PREFIX, Declared
 
 
 class Service(Closed):

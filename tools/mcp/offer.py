@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import files
 from core.errors import RemoteUnreachable, SettingsInvalid
-from tools import declared
+from tools.declared import full_name
 from tools.mcp.schema import tamed
 from tools.mcp.servers import UNTOLD, Server, Servers
 from tools.mcp.session import Session
@@ -39,7 +40,7 @@ async def mcp_tools(path: Path | None, environment: Mapping[str, str]) -> AsyncI
         return
     from langchain_mcp_adapters.sessions import create_session
 
-    file = await asyncio.to_thread(declared.read, path, Servers, VARIABLE)
+    file = await asyncio.to_thread(files.read, path, Servers, VARIABLE)
     async with AsyncExitStack() as opened:
         sessions = []
         for server in file.servers:
@@ -93,7 +94,7 @@ def _tool(server: Server, session: Session, offered: types.Tool) -> Tool:
 
     text = said.description or offered.description or f"Calls {offered.name}."
     return Tool(
-        declared.full_name(server.name, offered.name),
+        full_name(server.name, offered.name),
         text[:MOST_DESCRIPTION_CHARACTERS],
         tamed(offered.inputSchema),
         declaration,

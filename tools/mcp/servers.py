@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, model_validator
 
-from tools.declared import PREFIX, Closed, Declared
+from core.files import Closed
+from tools.declared import PREFIX, Declared
 
 if TYPE_CHECKING:
     from langchain_mcp_adapters.sessions import StdioConnection, StreamableHttpConnection
