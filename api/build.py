@@ -37,8 +37,8 @@ from nodes.prompts import Prompts
 from nodes.replies import Replies
 from safety import credentials
 from safety.guard import Guard
-from tgi.chat_model import TgiChatModel
-from tgi.chat_model import connect as chat_model
+from tgi.models import Models
+from tgi.models import connect as chat_models
 from tgi.spawn import embedded_server
 from tools.configured import configured
 from tools.policy import Policy
@@ -55,7 +55,7 @@ class Services:
     database: Database
     embedder: Embedder
     search: Search
-    model: TgiChatModel
+    models: Models
     guard: Guard
     tracer: Tracer
     runner: Runner
@@ -93,13 +93,15 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
         async with (
             searching(settings.knowledge, embedder, metrics) as search,
             configured(settings, database, os.environ, search=search) as tools,
-            chat_model(settings.model, url=model_url) as model,
+            chat_models(
+                settings.model, url=model_url, embedder=embedder, metrics=metrics
+            ) as models,
             Runner(
                 turn.Services(
                     database=database,
                     embedder=embedder,
                     search=search,
-                    model=model,
+                    models=models,
                     guard=guard,
                     intents=intents,
                     prompts=prompts,
@@ -121,7 +123,7 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                 database=database,
                 embedder=embedder,
                 search=search,
-                model=model,
+                models=models,
                 guard=guard,
                 tracer=tracer,
                 runner=runner,
@@ -181,8 +183,8 @@ async def threaded(make: Callable[[], T]) -> AsyncIterator[T]:
 @asynccontextmanager
 async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
     """Yield the base URL of the model server; without one in the settings, of our own."""
-    if settings.url:
-        yield settings.url
+    if settings.url or settings.file:
+        yield settings.url or ""
         return
     async with embedded_server() as url:
         yield url
@@ -249,7 +251,8 @@ def limits(settings: Settings) -> turn.Limits:
         history_tokens=settings.run.history_tokens,
         passages=settings.knowledge.passages,
         max_output_tokens=settings.model.max_output_tokens,
-        rewrite_with_model=settings.model.url is not None,  # the embedded one only quotes
+        # The embedded one only quotes.
+        rewrite_with_model=bool(settings.model.url or settings.model.file),
         context=settings.knowledge.context,
         context_tokens=settings.knowledge.context_tokens,
         context_order=settings.knowledge.context_order,

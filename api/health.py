@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.state import ServicesDep
 from core.errors import ParleyError
-from tgi.identity import identify
 
 PING_TIMEOUT_SECONDS = 2.0
+SPARED = {"model"}  # parts without which requests are still worth sending here
 HOME = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Parley</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -61,7 +61,7 @@ class Readiness(BaseModel):
             ]
         }
     )
-    status: Literal["ready", "unready"]
+    status: Literal["ready", "degraded", "unready"]
     parts: dict[str, Part]
 
 
@@ -81,18 +81,21 @@ async def health() -> Alive:
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "A part has failed."}})
 async def ready(services: ServicesDep, response: Response) -> Readiness:
-    """Ask every part at once whether it works; 503 names those that do not."""
+    """Ask every part at once whether it works; 503 names those that do not.
+
+    Without its models Parley is `degraded`: it still answers, from its sources.
+    """
     pings: dict[str, Callable[[], Awaitable[object]]] = {
         "database": services.database.ping,
-        # `info` would answer from memory
-        "model": lambda: identify(services.model.client, services.model.dialect),
+        "model": services.models.check,
         "embedder": lambda: services.embedder.passages(["ready?"]),
     }
     parts = dict(zip(pings, await asyncio.gather(*map(probe, pings.values())), strict=True))
-    up = all(part.status == "ok" for part in parts.values())
-    if not up:
+    failed = {name for name, part in parts.items() if part.status == "failed"}
+    if failed - SPARED:
         response.status_code = 503
-    return Readiness(status="ready" if up else "unready", parts=parts)
+        return Readiness(status="unready", parts=parts)
+    return Readiness(status="degraded" if failed else "ready", parts=parts)
 
 
 async def probe(ping: Callable[[], Awaitable[object]]) -> Part:

@@ -41,6 +41,8 @@ async def metrics(services: ServicesDep) -> Response:
     they are NaN when it does not answer within a second.
     """
     await look(services)
+    for model, endpoint, is_open in services.models.breakers():
+        services.metrics.breakers.labels(model, endpoint).set(is_open)
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -33,6 +33,11 @@ class Breaker:
         """Return whether it was opened and no attempt has succeeded since."""
         return self._closed_until is not None
 
+    @property
+    def rests(self) -> bool:
+        """Return whether it is to be left alone right now; asking changes nothing."""
+        return self._closed_until is not None and self._clock() < self._closed_until
+
     def allows(self) -> bool:
         """Return whether to try now; the one who is allowed to is the only one for a rest."""
         if self._closed_until is None:

@@ -38,6 +38,24 @@ class Metrics:
             "Age of the oldest document that waits to be ingested; 0 when none waits.",
             registry=self.registry,
         )
+        self.model_calls = Counter(
+            "parley_model_calls",
+            "Questions to models, by how they ended.",
+            ["model", "task", "outcome"],  # outcome: answered | cancelled | code of an error
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "parley_answers",
+            "Answers of models, by the level they came from.",
+            ["level"],  # full | fallback | degraded | cached | canned
+            registry=self.registry,
+        )
+        self.breakers = Gauge(
+            "parley_breaker_open",
+            "1 for a model server that is left alone after failures.",
+            ["model", "endpoint"],
+            registry=self.registry,
+        )
         self.answer_sentences = Counter(
             "parley_answer_sentences",
             "Sentences of answers, by what the check against their sources led to.",

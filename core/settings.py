@@ -45,16 +45,23 @@ class ModelSettings(BaseSettings):
 
     model_config = SettingsConfigDict(**_CONFIG, env_prefix="MODEL_")
 
+    file: Path | None = Field(
+        None, description="File of models, with their servers, prices and tasks. Empty: one model."
+    )
     url: str | None = Field(None, description="Base URL of the server. Empty: embedded server.")
     api_key: SecretStr | None = Field(None, description="Bearer token for the server, if it asks.")
     profile: Literal["tgi", "vllm", "llamacpp", "openai"] = Field(
         "tgi", description="Which dialect the server speaks."
     )
     name: str = Field("tgi", description="Model name to send; TGI takes `tgi` for its base model.")
+    context_tokens: int = Field(
+        8192, ge=512, description="Tokens of a prompt and its answer together at most."
+    )
     max_output_tokens: int = Field(512, ge=1, description="Tokens of one answer at most.")
     connect_timeout_seconds: float = Field(5.0, gt=0, description="Until the connection stands.")
     first_token_timeout_seconds: float = Field(60.0, gt=0, description="Until the first token.")
     idle_timeout_seconds: float = Field(30.0, gt=0, description="Between two tokens.")
+    total_timeout_seconds: float = Field(120.0, gt=0, description="Until the end of an answer.")
 
 
 class KnowledgeSettings(BaseSettings):

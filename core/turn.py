@@ -25,6 +25,9 @@ class Intent(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})  # asks for nothing
+
+
 class Part(TypedDict):
     """One chunk of a passage that was put together from neighbours."""
 

@@ -72,15 +72,19 @@ async def horizon(conn: Conn) -> str:
     return str(row[0])
 
 
-async def find(conn: Conn, asked: Asked, *, similarity: float) -> list[Found]:
+async def find(
+    conn: Conn, asked: Asked, *, similarity: float, lasting: bool = False
+) -> list[Found]:
     """Return living answers to the same question, then to those nearest in meaning.
 
-    similarity: cosine of the questions at least. Raises CacheFailed.
+    similarity: cosine of the questions at least. lasting: also those that have expired or were
+    made in other circumstances, as long as their documents are the same. Raises CacheFailed.
     """
     parameters = asked.parameters() | {
         "similarity": similarity,
         "limit": CANDIDATES,
         "most_unknown": MOST_UNKNOWN,
+        "lasting": lasting,
     }
     async with _translated(), conn.cursor(row_factory=class_row(Found)) as cursor:
         await cursor.execute(SQL["find"], parameters)

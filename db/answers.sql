@@ -10,7 +10,8 @@ select n.answer_id, n.question, n.exact, n.cosine, n.turn,
        extract(epoch from now() - n.created_at)::real as age_seconds
   from (select a.*, a.key = %(key)s as exact, -(a.embedding <#> %(vector)s) as cosine
           from answers a
-         where a.tenant_id = %(tenant_id)s and a.policy = %(policy)s and a.expires_at > now()
+         where a.tenant_id = %(tenant_id)s
+           and (%(lasting)s or a.policy = %(policy)s and a.expires_at > now())
            and a.horizon <= pg_snapshot_xmin(pg_current_snapshot())
            and (a.key = %(key)s or -(a.embedding <#> %(vector)s) >= %(similarity)s)
          order by exact desc, cosine desc, a.created_at desc

@@ -22,6 +22,7 @@ from nodes.context import Services
 from nodes.intents import Guess
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from tgi.models import Models
 from tools.policy import Policy
 from tools.registry import Registry
 
@@ -112,7 +113,7 @@ def acting(database: Database, model: AskingModel, tools: Registry, policy: Poli
     scripted: dict[str, Any] = {
         "embedder": edges.ScriptedEmbedder(),
         "search": edges.scripted_search,
-        "model": model,
+        "models": Models.of(model),
         "guard": edges.ScriptedGuard(),
         "intents": TaskIntents(),
         "alike": Alike.load(),

@@ -17,14 +17,14 @@ from typing import Literal
 
 from langgraph.graph import END, START, StateGraph
 
-from core.turn import Intent, TurnState
+from core.turn import TALK, Intent, TurnState
 from nodes.act import act
 from nodes.approve import approve
 from nodes.calling import pending
 from nodes.clarify import clarify
 from nodes.classify import classify
 from nodes.context import Context
-from nodes.generate import TALK, generate
+from nodes.generate import generate
 from nodes.propose import propose
 from nodes.recall import recall
 from nodes.refuse import refuse

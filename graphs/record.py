@@ -66,6 +66,7 @@ def farewell(
         "abstained": state.get("abstained", False),
         "finish_reason": state.get("finish_reason", "stop"),
         "cached": cached(state),
+        "level": state.get("level"),
     }
     last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
     if usage := state.get("usage"):

@@ -19,8 +19,10 @@ IGNORANT = re.compile(r"\s*I don['’]t know\b", re.IGNORECASE)  # as the prompt
 
 @dataclass(slots=True)
 class Answer:
-    """What the model said, once the stream has ended."""
+    """What a model said, as far as it has come; its text leaves through a gate of its own."""
 
+    gate: AnswerGate
+    release: Release
     raw: str = ""
     last: AIMessageChunk | None = None  # with usage and the reason why it ended
     asked: AIMessageChunk | None = None  # the calls of tools, put together
@@ -28,44 +30,41 @@ class Answer:
     knows_nothing: bool = False  # it begins with "I don't know", and was listened to for that
     first_token_ms: float | None = None
 
-    @classmethod
-    async def read(
-        cls,
-        stream: AsyncGenerator[AIMessageChunk, None],
-        gate: AnswerGate,
-        release: Release,
-        *,
-        listens: bool,
-    ) -> Answer:
-        """Return the answer of a stream; its text leaves while it comes.
+    @property
+    def is_empty(self) -> bool:
+        """Return whether it came to nothing: no word has left, and no tool is asked for."""
+        return not (self.gate.released.strip() or self.asked or self.refusal)
 
-        listens: whether "I don't know" is kept back. Raises ModelError, StreamCut among them.
+    async def read(self, stream: AsyncGenerator[AIMessageChunk, None], *, listens: bool) -> None:
+        """Read a stream to its end; its text leaves while it comes.
+
+        listens: whether "I don't know" is kept back. Raises ModelError, StreamCut among them;
+        what was said until then is in `raw`.
         """
-        answer, raw = cls(), list[str]()
+        raw = list[str]()
         began = time.perf_counter()
-        async with aclosing(stream):
-            async for chunk in stream:
-                if chunk.tool_call_chunks:
-                    answer.asked = chunk if answer.asked is None else answer.asked + chunk
-                if text := str(chunk.content):
-                    if answer.first_token_ms is None:
-                        answer.first_token_ms = (time.perf_counter() - began) * 1000
-                    raw.append(text)
-                    answer.refusal = await answer._let(gate.feed(text), release, listens=listens)
-                    if answer.refusal is not None:
-                        break
-                if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
-                    answer.last = chunk if answer.last is None else answer.last + chunk
-        if answer.refusal is None:
-            answer.refusal = await answer._let(gate.finish(), release, listens=listens)
-        answer.raw = "".join(raw)
-        if answer.last is None and answer.refusal is None:
+        try:
+            async with aclosing(stream):
+                async for chunk in stream:
+                    if chunk.tool_call_chunks:
+                        self.asked = chunk if self.asked is None else self.asked + chunk
+                    if text := str(chunk.content):
+                        if self.first_token_ms is None:
+                            self.first_token_ms = (time.perf_counter() - began) * 1000
+                        raw.append(text)
+                        self.refusal = await self._let(self.gate.feed(text), listens=listens)
+                        if self.refusal is not None:
+                            break
+                    if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
+                        self.last = chunk if self.last is None else self.last + chunk
+        finally:
+            self.raw = "".join(raw)
+        if self.last is None and self.refusal is None:
             raise StreamCut
-        return answer
+        if self.refusal is None:
+            self.refusal = await self._let(self.gate.finish(), listens=listens)
 
-    async def _let(
-        self, stretches: Sequence[Stretch], release: Release, *, listens: bool
-    ) -> str | None:
-        if listens and stretches and not release.began and not self.knows_nothing:
+    async def _let(self, stretches: Sequence[Stretch], *, listens: bool) -> str | None:
+        if listens and stretches and not self.release.began and not self.knows_nothing:
             self.knows_nothing = IGNORANT.match(stretches[0].text) is not None
-        return None if self.knows_nothing else await release.let(stretches)
+        return None if self.knows_nothing else await self.release.let(stretches)

@@ -12,7 +12,7 @@ from langchain_core.messages.tool import ToolCall
 from uuid_utils.compat import uuid7
 
 from core.text import scrub
-from core.turn import CallResult, Intent, PromptRecord, ProposedCall, Step, Taint, TurnState
+from core.turn import TALK, CallResult, PromptRecord, ProposedCall, Step, Taint, TurnState
 from nodes.context import Context, Limits
 from tools.ledger import Call
 from tools.registry import parse
@@ -25,10 +25,15 @@ def offered(state: TurnState, context: Context) -> list[dict[str, Any]]:
     """Return the tools that the model may ask for now, in OpenAI's shape; [] for none."""
     if state.get("stopped") or context.held is None:
         return []
-    talk = state.get("intent") in (Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK)
+    talk = state.get("intent") in TALK
     if not (state.get("acting") or (context.limits.offer_always and not talk)):
         return []
     return described(context)
+
+
+def offer(tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameters that offer tools to the model."""
+    return {"tools": tools, "tool_choice": "auto"} if tools else {}
 
 
 def described(context: Context) -> list[dict[str, Any]]:

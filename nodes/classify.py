@@ -33,6 +33,8 @@ async def classify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     if not history or intent not in LEANING:
         return update
     found = await standalone(text, history, context, leaning=intent is Intent.FOLLOW_UP)
+    if found.call is not None:
+        update["model_calls"] = [found.call]
     return {**update, "query": found.query, "retrieval": {"rewriting": found.record()}}
 
 

@@ -19,7 +19,9 @@ from nodes.replies import Replies
 from nodes.stages import Stages
 from nodes.support import Policy as Unsupported
 from safety.guard import Guard
-from tgi.chat_model import TgiChatModel
+from tgi.catalog import Task
+from tgi.models import Models
+from tgi.routing import Wish
 from tools.ledger import Held
 from tools.policy import Policy
 from tools.registry import Registry
@@ -33,7 +35,7 @@ class Services:
     database: Database
     embedder: Embedder
     search: Search
-    model: TgiChatModel
+    models: Models
     guard: Guard
     intents: Intents
     prompts: Prompts
@@ -87,12 +89,17 @@ class Context:
     groups: tuple[str, ...] = ()  # that the user belongs to; none until there are accounts
     roles: frozenset[str] = frozenset()
     held: Held | None = None  # the lease of the run; without one no tool is offered
+    left_usd: float | None = None  # what may still be spent on models; None: no budget
     flush: Callable[[], Awaitable[None]] = _nothing  # stores events and checkpoints now
 
     @property
     def reader(self) -> Reader:
         """Return for whom documents are searched."""
         return Reader(self.user_id, self.groups)
+
+    def wish(self, task: Task, *, tokens: int = 0) -> Wish:
+        """Return what this turn wants of a model; tokens: of prompt and answer together."""
+        return Wish(task, self.tenant_id, self.user_id, self.thread_id, tokens, self.left_usd)
 
     @property
     def caller(self) -> Caller:

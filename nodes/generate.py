@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from langchain_core.messages import AIMessageChunk
 from langgraph.runtime import Runtime
 
-from core.turn import Intent, PromptRecord, TurnState, Usage
-from nodes import calling
+from core.turn import TALK, Intent, PromptRecord, TurnState
+from nodes import calling, ladder, reuse
 from nodes.asking import Answer
 from nodes.context import Context
 from nodes.gate import AnswerGate
 from nodes.release import Release
+from nodes.sampling import parameters
 from nodes.support import SupportCheck
 from safety import credentials
-from tgi.stream import stream
+from tgi.routing import LEVELS
 
 BREAK = "\n\n"  # between what was said before a tool was called and after it
-TALK = frozenset({Intent.SMALL_TALK, Intent.GOODBYE, Intent.FEEDBACK})
 
 
 async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
@@ -40,43 +37,51 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         return {"prompt": None, "raw_answer": "", "answer": "", "citations": [], "usage": None}
     prompt = render(state, context, name="act" if acting else "talk" if talk else "answer")
     sampling = parameters(state, context)
+    messages = calling.conversation(prompt, state)
     cites = not talk and not acting
-    gate = AnswerGate(passages, must_cite=cites)
-    release = Release(
+    rules = context.services.prompts[prompt["name"]].rules
+    lead = BREAK if state.get("answer", "").strip() else ""
+
+    def begin() -> Answer:
+        gate = AnswerGate(passages, must_cite=cites)
+        support = SupportCheck(passages, context.services.embedder) if cites else None
+        return Answer(gate, Release(context, gate, support, rules=rules, lead=lead))
+
+    earlier = state.get("model_calls", [])
+    climb = await ladder.climb(
+        context.wish("answer", tokens=sampling["max_tokens"]),
         context,
-        gate,
-        SupportCheck(passages, context.services.embedder) if cites else None,
-        rules=context.services.prompts[prompt["name"]].rules,
-        lead=BREAK if state.get("answer", "").strip() else "",
+        messages,
+        {**sampling, **calling.offer(tools)},
+        begin,
+        listens=acting and not state.get("steps"),
+        degrades=not acting or bool(state.get("results")),  # it could only talk about a task
+        earlier=earlier,
     )
-    listens = acting and not state.get("steps")
-    answer = await Answer.read(
-        stream(
-            context.services.model,
-            calling.conversation(prompt, state),
-            **sampling,
-            **offer(tools),
-        ),
-        gate,
-        release,
-        listens=listens,
-    )
+    level = lower(state.get("level", "full"), climb.level)
+    usage = ladder.together(state.get("usage"), climb.usage)
     update = TurnState(
         prompt=prompt,
         parameters=sampling,
-        raw_answer=credentials.redact(answer.raw),
-        answer=joined(state.get("answer", ""), gate.released),
-        citations=gate.citations,
-        support=release.log,
-        findings=[*state.get("findings", []), *release.findings],
-        model=await context.services.model.info(),
-        usage=together(state.get("usage"), _usage(answer.last)),
-        first_token_ms=state.get("first_token_ms") or answer.first_token_ms,
+        usage=usage,
+        spent_tokens=usage["total_tokens"] if usage else state.get("spent_tokens", 0),
+        model_calls=[*earlier, *climb.calls],
+        level=level,
     )
-    usage = update["usage"]
-    update["spent_tokens"] = usage["total_tokens"] if usage else state.get("spent_tokens", 0)
     if stopped:
         update["stopped"] = stopped
+    answer = climb.answer
+    if answer is None or (level == "degraded" and answer.is_empty and cites):
+        return {**update, **await without(state, context)}
+    update |= TurnState(
+        raw_answer=credentials.redact(answer.raw),
+        answer=joined(state.get("answer", ""), answer.gate.released),
+        citations=answer.gate.citations,
+        support=answer.release.log,
+        findings=[*state.get("findings", []), *answer.release.findings],
+        model=await context.services.models.info(climb.choice.name if climb.choice else None),
+        first_token_ms=state.get("first_token_ms") or answer.first_token_ms,
+    )
     if answer.refusal is not None:
         reply = context.services.replies.say(answer.refusal)
         context.emit("token", {"text": reply})
@@ -94,25 +99,26 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     return {**update, "finish_reason": str(reason or "stop")}
 
 
-def offer(tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the parameters that offer tools to the model."""
-    return {"tools": tools, "tool_choice": "auto"} if tools else {}
+async def without(state: TurnState, context: Context) -> TurnState:
+    """Return an answer where no model has one: what was answered before, or that nobody can."""
+    if (known := await reuse.known(state, context)) is not None:
+        return {**known, "level": "cached"}
+    if state.get("results"):
+        return {"answer": state.get("answer", ""), "level": "canned"}  # `verify` tells them
+    reply = context.services.replies.say("unavailable", task=bool(state.get("acting")))
+    said = joined(state.get("answer", ""), reply)
+    context.emit("token", {"text": said[len(state.get("answer", "")) :]})
+    return {"answer": said, "citations": [], "finish_reason": "stop", "level": "canned"}
+
+
+def lower(one: str, other: str) -> str:
+    """Return the lower of two levels."""
+    return max(one, other, key=LEVELS.index)
 
 
 def joined(before: str, after: str) -> str:
     """Return two parts of an answer as two paragraphs."""
     return before + BREAK + after if before.strip() and after.strip() else before + after
-
-
-def together(before: Usage | None, now: Usage | None) -> Usage | None:
-    """Return the sum of the tokens of two answers."""
-    if before is None or now is None:
-        return now or before
-    return Usage(
-        prompt_tokens=before["prompt_tokens"] + now["prompt_tokens"],
-        completion_tokens=before["completion_tokens"] + now["completion_tokens"],
-        total_tokens=before["total_tokens"] + now["total_tokens"],
-    )
 
 
 def render(state: TurnState, context: Context, *, name: str) -> PromptRecord:
@@ -122,23 +128,4 @@ def render(state: TurnState, context: Context, *, name: str) -> PromptRecord:
         instructions=state.get("instructions", ""),
         passages=state.get("passages", []),
         question=state["text"],
-    )
-
-
-def parameters(state: TurnState, context: Context) -> dict[str, Any]:
-    """Return the sampling parameters: the caller's, within our limit of output tokens."""
-    wanted = dict(state.get("parameters", {}))
-    limit = context.limits.max_output_tokens
-    wanted["max_tokens"] = min(int(wanted.get("max_tokens") or limit), limit)
-    return wanted
-
-
-def _usage(chunk: AIMessageChunk | None) -> Usage | None:
-    usage = chunk.usage_metadata if chunk else None
-    if usage is None:
-        return None
-    return Usage(
-        prompt_tokens=usage["input_tokens"],
-        completion_tokens=usage["output_tokens"],
-        total_tokens=usage["total_tokens"],
     )

@@ -16,6 +16,8 @@ TITLE_CHARACTERS = 60
 async def remember(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     """Return a title for the thread, from its first question; keep its answer."""
     await keep(state, runtime.context)
+    if level := state.get("level"):
+        runtime.context.services.metrics.answers.labels(level).inc()
     if state["user_seq"] > 1:
         return {}
     return {"title": title(state["text"])}

@@ -18,13 +18,13 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from pgvector import HalfVector
 
-from core.errors import CacheFailed, ModelError, OperatorError
+from core.errors import CacheFailed, OperatorError
 from core.turn import Citation, Intent, Passage, TurnState
 from db import answers
 from nodes.alike import typed
 from nodes.context import Context
-from nodes.generate import parameters
 from nodes.retrieve import source
+from nodes.sampling import parameters
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ async def reuse(state: TurnState, runtime: Runtime[Context]) -> TurnState:
             if chosen is not None:
                 await answers.use(conn, tenant_id=context.tenant_id, answer_id=chosen.answer_id)
         update = await again(chosen, context) if chosen is not None else None
-    except (CacheFailed, ModelError) as error:
+    except CacheFailed as error:
         log.warning("no answer was looked up: %s", error.code)
         return {"cache": {"result": "skipped", "why": error.code}}
     if chosen is None or update is None:
@@ -70,6 +70,26 @@ async def reuse(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         "age_seconds": round(chosen.age_seconds, 1),
     }
     return {**update, "cache": record}
+
+
+async def known(state: TurnState, context: Context) -> TurnState | None:
+    """Return what was answered before to the same question, where no model can be asked now.
+
+    By whatever model and however long ago, as long as its documents have not changed.
+    """
+    if unfit(state, context):
+        return None
+    try:
+        asked = await question(state, context)
+        async with context.services.database.transaction(context.tenant_id) as conn:
+            found = await answers.find(
+                conn, asked, similarity=context.limits.cache_similarity, lasting=True
+            )
+        chosen, _ = choose(state["text"], found, context)
+        return await again(chosen, context) if chosen is not None else None
+    except CacheFailed as error:
+        log.warning("no answer was looked up: %s", error.code)
+        return None
 
 
 async def keep(state: TurnState, context: Context) -> None:
@@ -120,7 +140,8 @@ def unfit(state: TurnState, context: Context) -> str | None:
 def worth_keeping(state: TurnState) -> bool:
     """Return whether an answer is whole, its own, and free of anything a check had to touch."""
     return (
-        not state.get("abstained")
+        state.get("level", "full") == "full"
+        and not state.get("abstained")
         and not state.get("refusal")
         and not state.get("findings")
         and state.get("finish_reason") == "stop"
@@ -143,7 +164,7 @@ def choose(
 
 
 async def question(state: TurnState, context: Context) -> answers.Asked:
-    """Return the question as the cache knows it; raises ModelError when nobody knows the model."""
+    """Return the question as the cache knows it."""
     vector = await context.services.embedder.query(state["text"])  # embedded by `classify`
     reader = context.reader
     return answers.Asked(
@@ -162,7 +183,7 @@ async def policy(state: TurnState, context: Context) -> bytes:
     shapes = {
         "format": FORMAT,
         "prompt": services.prompts["answer"].sha256,
-        "model": await services.model.info(),
+        "model": await services.models.wanted(context.wish("answer")),
         "embedder": services.embedder.name,
         "parameters": parameters(state, context),
         "limits": {k: v for k, v in limits.items() if not k.startswith(("cache_", "history_"))},

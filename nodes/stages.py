@@ -29,6 +29,10 @@ class Stages:
         self._emit("node.started", {"node": node})
         self.trace.node_started(node)
 
+    def note(self, update: TurnState) -> None:
+        """Keep what a node knows that is about to fail."""
+        self.state.update(update)
+
     def finished(self, node: str, update: TurnState, error: str | None = None) -> None:
         """Note that `node` ended with `update`, or with the code of an error."""
         took = (time.perf_counter() - self._began.pop(node)) * 1000

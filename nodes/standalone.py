@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from core.errors import ModelError
-from core.turn import HistoryMessage
+from core.turn import HistoryMessage, ModelCall
 from nodes import cues, rewriting
 from nodes.antecedents import Exchange
 from nodes.context import Context
@@ -39,10 +39,11 @@ class Standalone:
     by: Literal["none", "rules", "model"]
     why: str  # which rule; for the model, what the rules would have done
     rejected: str = ""  # why what the model wrote was not taken
+    call: ModelCall | None = None  # of the model that was asked
 
     def record(self) -> dict[str, Any]:
-        """Return what the turn log keeps."""
-        return {k: v for k, v in asdict(self).items() if v and k != "query"}
+        """Return what the turn log keeps beside the query and the call."""
+        return {k: v for k, v in asdict(self).items() if v and k not in ("query", "call")}
 
 
 async def standalone(
@@ -63,12 +64,14 @@ async def standalone(
         return ruled
     try:
         async with asyncio.timeout(MODEL_SECONDS):
-            written = await ask(text, talk, context)
+            written, call = await ask(text, talk, context)
             fault = await drift(written, text, query, talk, context)
     except (ModelError, TimeoutError) as error:
         log.warning("a follow-up was rewritten by rules: %s", type(error).__name__)
         return Standalone(query, "rules", why, rejected=type(error).__name__)
-    return Standalone(query, "rules", why, fault) if fault else Standalone(written, "model", why)
+    if fault:
+        return Standalone(query, "rules", why, fault, call)
+    return Standalone(written, "model", why, call=call)
 
 
 def exchanges(history: Sequence[HistoryMessage]) -> list[Exchange]:
@@ -85,15 +88,16 @@ def exchanges(history: Sequence[HistoryMessage]) -> list[Exchange]:
     ]
 
 
-async def ask(text: str, talk: Sequence[Exchange], context: Context) -> str:
-    """Return what the model makes of the question; raises ModelError."""
+async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[str, ModelCall]:
+    """Return what a model makes of the question, and what that took; raises ModelError."""
     prompt = context.services.prompts["standalone"].render([], exchanges=talk, question=text)
-    message = await context.services.model.ainvoke(
+    message, call = await context.services.models.ask(
+        context.wish("rewrite", tokens=MODEL_TOKENS),
         [(m["role"], m["content"]) for m in prompt["messages"]],
         max_tokens=MODEL_TOKENS,
         temperature=0.0,
     )
-    return str(message.content).strip().strip('"').strip()
+    return str(message.content).strip().strip('"').strip(), call
 
 
 async def drift(

@@ -17,12 +17,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
 
 from core.errors import ModelError, UnsupportedParameter
 from core.settings import ModelSettings
 from core.turn import ModelRecord
-from tgi.client import Client, Timeouts, pool
+from tgi.client import Client, Server, Timeouts, pool
 from tgi.identity import identify
 from tgi.messages import choice_to_wire, to_wire, tool_to_wire
 from tgi.profiles import PROFILES, TGI, Profile
@@ -73,7 +73,7 @@ class TgiChatModel(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    client: Client = Field(exclude=True, repr=False)
+    client: SkipValidation[Server] = Field(exclude=True, repr=False)
     dialect: Profile = TGI
     model_name: str = "tgi"
     max_tokens: int = 512

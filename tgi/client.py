@@ -6,17 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 import orjson
 
-from core.errors import ModelOverloaded, ModelTimeout, ModelUnavailable, StreamCut
+from core.errors import ModelError, ModelOverloaded, ModelTimeout, ModelUnavailable, StreamCut
 from core.settings import ModelSettings
 from tgi.failures import from_status
 
 DONE: Final[dict[str, Any]] = {}  # stands for `data: [DONE]`
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+ALIVE_SECONDS = 1.0
 _HINT = "Check MODEL_URL, and that the server runs."
 
 
@@ -27,6 +28,7 @@ class Timeouts:
     connect: float = 5.0
     first_token: float = 60.0  # from the request to the first token, or to a whole answer
     idle: float = 30.0  # between two tokens
+    total: float = 120.0  # from the request to the end of the answer
 
     @classmethod
     def of(cls, settings: ModelSettings) -> Timeouts:
@@ -35,6 +37,7 @@ class Timeouts:
             connect=settings.connect_timeout_seconds,
             first_token=settings.first_token_timeout_seconds,
             idle=settings.idle_timeout_seconds,
+            total=settings.total_timeout_seconds,
         )
 
 
@@ -49,6 +52,22 @@ def pool(url: str, timeouts: Timeouts) -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=256, max_keepalive_connections=32),
         trust_env=httpx.URL(url).host not in {"127.0.0.1", "localhost", "::1"},
     )
+
+
+class Server(Protocol):
+    """What a chat model asks: one server, or several as one."""
+
+    async def get(self, path: str) -> Any:
+        """Return the JSON at a path, or None when there is no such path."""
+
+    async def post(self, path: str, payload: dict[str, Any]) -> Any:
+        """Return the JSON that a path answers to a payload, or None as above."""
+
+    async def ask(self, payload: dict[str, Any]) -> Any:
+        """Return a whole chat completion."""
+
+    def stream(self, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Yield the frames of a chat stream."""
 
 
 class Client:
@@ -80,6 +99,29 @@ class Client:
         finally:
             await response.aclose()
 
+    async def post(self, path: str, payload: dict[str, Any]) -> Any:
+        """Return the JSON that a path answers to a payload, or None where there is no such path."""
+        deadline = self._deadline(self._timeouts.first_token)
+        response = await self._send("POST", path, payload, deadline)
+        try:
+            if response.status_code == 404:
+                return None
+            return await self._json(response, deadline)
+        finally:
+            await response.aclose()
+
+    async def is_alive(self) -> bool:
+        """Return whether the server says that it is well, within a second.
+
+        A server without a route for that is well when it answers at all.
+        """
+        try:
+            response = await self._send("GET", "/health", None, self._deadline(ALIVE_SECONDS))
+        except ModelError:
+            return False
+        await response.aclose()
+        return response.status_code < 500
+
     async def ask(self, payload: dict[str, Any]) -> Any:
         """Return a whole chat completion."""
         deadline = self._deadline(self._timeouts.first_token)
@@ -95,7 +137,8 @@ class Client:
         DONE stands for the closing mark. Close the generator, or cancel its task,
         and the connection closes at once.
         """
-        deadline = self._deadline(self._timeouts.first_token)
+        last = self._deadline(self._timeouts.total)
+        deadline, what = self._sooner(last, self._timeouts.first_token, "a first token")
         response = await self._send("POST", "/v1/chat/completions", payload, deadline)
         try:
             if response.status_code != 200:
@@ -104,30 +147,21 @@ class Client:
             if not kind.startswith("text/event-stream"):
                 raise ModelUnavailable(f"The model server sent {kind or 'nothing'}, no stream.")
             lines = Lines()
-            begun = False
             chunks = response.aiter_bytes()
-            while (chunk := await self._next(chunks, deadline, begun=begun)) is not None:
-                frames = [_frame(data) for data in lines.feed(chunk)]
-                if frames:
-                    begun = True
+            while (chunk := await self._next(chunks, deadline, what)) is not None:
+                if frames := [_frame(data) for data in lines.feed(chunk)]:
                     yield frames
                     # Comments keep a connection alive; they do not keep us waiting.
-                    deadline = self._deadline(self._timeouts.idle)
+                    deadline, what = self._sooner(last, self._timeouts.idle, "another token")
         finally:
             await response.aclose()
 
-    async def _next(
-        self, chunks: AsyncIterator[bytes], deadline: float, *, begun: bool
-    ) -> bytes | None:
+    async def _next(self, chunks: AsyncIterator[bytes], deadline: float, what: str) -> bytes | None:
         try:
             async with asyncio.timeout_at(deadline):
                 return await anext(chunks, None)
         except TimeoutError as error:
-            seconds = self._timeouts.idle if begun else self._timeouts.first_token
-            what = "another token" if begun else "a first token"
-            raise ModelTimeout(
-                f"The model server did not send {what} within {seconds:g} s."
-            ) from error
+            raise ModelTimeout(f"The model server did not send {what}.") from error
         except httpx.HTTPError as error:
             raise StreamCut from error
 
@@ -170,6 +204,13 @@ class Client:
             raise ModelTimeout("The model server did not finish its answer in time.") from error
         except httpx.HTTPError as error:
             raise StreamCut from error
+
+    def _sooner(self, last: float, seconds: float, what: str) -> tuple[float, str]:
+        """Return until when to wait for what, and how to say that it did not come."""
+        until = self._deadline(seconds)
+        if last < until:
+            return last, f"the end of its answer within {self._timeouts.total:g} s"
+        return until, f"{what} within {seconds:g} s"
 
     @staticmethod
     def _deadline(seconds: float) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from core.turn import ModelRecord
-from tgi.client import Client
+from tgi.client import Server
 from tgi.profiles import Profile
 
 _ROUTERS = {"text-generation-router": "text-generation-inference"}
 
 
-async def identify(client: Client, profile: Profile) -> ModelRecord | None:
+async def identify(client: Server, profile: Profile) -> ModelRecord | None:
     """Return the record, or None when this server only says it in its answers.
 
     Raises ModelError when the server does not answer.

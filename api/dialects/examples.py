@@ -34,6 +34,7 @@ _MESSAGE: dict[str, Any] = {
         "sources": [{"marker": 1, "title": "Backups", "score": 0.87}],
         "abstained": False,
         "cached": None,
+        "level": "full",
         "model": {
             "name": "parley-extractive",
             "version": "1",

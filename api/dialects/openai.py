@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1", tags=["openai"], route_class=JsonRoute)
 @router.get("/models", responses=answers({"object": "list", "data": [examples.MODEL]}))
 async def list_models(services: ServicesDep) -> JSONResponse:
     """Return the models there are: one, and what really answers behind it."""
-    record = await services.model.info()
+    record = await services.models.info()
     return JSONResponse({"object": "list", "data": [describe(record)]})
 
 
@@ -49,7 +49,7 @@ async def read_model(
     """Return one model."""
     if model != MODEL:
         raise ModelNotFound(param="model")
-    return JSONResponse(describe(await services.model.info()))
+    return JSONResponse(describe(await services.models.info()))
 
 
 @router.post(
@@ -80,7 +80,7 @@ async def complete_chat(
     wanted = sampling(body)
     if body.thread_id is not None:
         canonical(body.thread_id, ThreadNotFound)
-    record = await services.model.info()
+    record = await services.models.info()
     run = await services.runner.start(
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,

@@ -81,6 +81,7 @@ class Reply:
             "sources": outcome.sources,
             "abstained": outcome.message["abstained"],
             "cached": outcome.message.get("cached"),  # exact | semantic | None
+            "level": outcome.message.get("level"),  # full … canned; None when no model was asked
             "model": (outcome.usage or {}).get("model"),  # None when no model was asked
         }
 

@@ -51,7 +51,7 @@ _ANSWER = {
     "citations": [_CITATION],
     "abstained": False,
 }
-_END = {"finish_reason": "stop", "cached": None}
+_END = {"finish_reason": "stop", "cached": None, "level": "full"}
 _MESSAGE = _ANSWER | {"seq": 2, "run_id": _RUN["run_id"], "created_at": "2026-11-20T09:30:02Z"}
 _TURN = {
     "run_id": _RUN["run_id"],
@@ -215,6 +215,11 @@ class Answer(BaseModel):
     finish_reason: str
     cached: Literal["exact", "semantic"] | None = Field(
         None, description="Given before to the same question; null when it is new."
+    )
+    level: Literal["full", "fallback", "degraded", "cached", "canned"] | None = Field(
+        None,
+        description="Where it came from: the model that is wanted, another one, the sources alone, "
+        "earlier answers, or a sentence of ours; null when no model was asked.",
     )
 
 

@@ -92,6 +92,8 @@ class Reporter:
                     "model_server": model["server"] if model else None,
                     "finish_reason": update.get("finish_reason"),
                     "first_token_ms": update.get("first_token_ms"),
+                    "level": update.get("level"),
+                    "model_calls": update.get("model_calls"),
                 }
             ),
         ).end(end_time=inside.ended_ns)

@@ -32,6 +32,7 @@ from nodes import context as turn
 from nodes.alike import Alike
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from tgi.models import Models
 from tools.policy import Policy
 from tools.registry import Registry
 from tools.tool import Caller, Declaration
@@ -93,11 +94,12 @@ async def parley(database_url: str, *, acts: bool = False) -> AsyncIterator[Fast
     async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
         if acts:
             model, intents, tools = acting(database)
+        models = Models.of(model)
         services = turn.Services(
             database=database,
             embedder=embedder,
             search=search,
-            model=model,
+            models=models,
             guard=guard,
             intents=intents,
             prompts=Prompts.load(),
@@ -114,7 +116,7 @@ async def parley(database_url: str, *, acts: bool = False) -> AsyncIterator[Fast
                     database=database,
                     embedder=embedder,
                     search=search,
-                    model=model,
+                    models=models,
                     guard=guard,
                     tracer=tracer,
                     runner=runner,

@@ -39,7 +39,7 @@ async def client_of(
         database=database,
         embedder=made.embedder,
         search=made.search,
-        model=made.model,
+        models=made.models,
         guard=made.guard,
         tracer=NullTracer(),
         runner=runner,

@@ -23,6 +23,7 @@ from nodes.alike import Alike
 from nodes.context import Services
 from nodes.prompts import Prompts
 from nodes.replies import Replies
+from tgi.models import Models
 from tools.policy import Policy
 from tools.registry import Registry
 from tools.tool import Arguments, Caller, Declaration, Output, Tool
@@ -124,7 +125,7 @@ def services(
     scripted: dict[str, Any] = {
         "embedder": edges.ScriptedEmbedder(),
         "search": edges.scripted_search,
-        "model": model or edges.ScriptedModel(),
+        "models": Models.of(model or edges.ScriptedModel()),
         "guard": edges.ScriptedGuard(),
         "intents": edges.ScriptedIntents(),
         "alike": Alike.load(),

@@ -1,0 +1,131 @@
+"""Who answers when a model does not: the next model, then the sources alone, then the cache.
+
+full       the model that the policy wants
+fallback   another model of the model file
+degraded   the extractive model of this process, from the sources in the prompt; it calls no tools
+cached     what was answered before to the same question
+canned     a sentence that says that nobody can answer now
+
+A step down is only taken while the user has seen nothing of the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from core.errors import ModelError
+from core.turn import ModelCall, TurnState, Usage
+from nodes.asking import Answer
+from nodes.context import Context
+from safety import credentials
+from tgi.models import LOCAL, usage_of
+from tgi.routing import Choice, Level, Wish
+from tgi.stream import stream
+
+log = logging.getLogger(__name__)
+
+OFFER = frozenset({"tools", "tool_choice"})  # parameters that offer tools
+
+
+@dataclass(slots=True)
+class Climb:
+    """What became of one question to the models."""
+
+    answer: Answer | None = None  # None: nobody could say anything
+    choice: Choice | None = None  # who said it
+    calls: list[ModelCall] = field(default_factory=list)
+
+    @property
+    def level(self) -> Level:
+        """Where the answer came from, as far as models go."""
+        return self.choice.level if self.choice is not None else "canned"
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of all calls together, None when nobody counted."""
+        total: Usage | None = None
+        for call in self.calls:
+            total = together(total, call["usage"])
+        return total
+
+
+async def climb(
+    wish: Wish,
+    context: Context,
+    messages: Sequence[BaseMessage | tuple[str, str]],
+    parameters: Mapping[str, Any],
+    begin: Callable[[], Answer],
+    *,
+    listens: bool,
+    degrades: bool = True,
+    earlier: Sequence[ModelCall] = (),
+) -> Climb:
+    """Ask one model after the other until one answers.
+
+    begin: gives an answer that nothing has been said in. degrades: whether the sources alone
+    may answer. earlier: the calls of the turn before these.
+    When a model does not know, a better one is asked once, if the policy says so.
+    Raises ModelError when an answer breaks off that the user has begun to read; what was said
+    until then is kept for the turn log.
+    """
+    models = context.services.models
+    last = _last(context) if degrades else []
+    waiting = models.choices(wish) or last
+    result, tried = Climb(), list[dict[str, str]]()
+    escalated = False
+    while waiting:
+        choice = waiting.pop(0)
+        answer = begin()
+        asked = dict(parameters)
+        if choice.level == "degraded":
+            asked = {key: value for key, value in asked.items() if key not in OFFER}
+        try:
+            with models.calling(wish.task, choice, tried) as call:
+                chunks = stream(models.chat(choice.name), messages, **asked)
+                await answer.read(chunks, listens=listens)
+                call.usage = usage_of(answer.last)
+        except ModelError as error:
+            result.calls.append(models.record(call))
+            if answer.release.began:
+                said = TurnState(
+                    raw_answer=credentials.redact(answer.raw),
+                    model_calls=[*earlier, *result.calls],
+                )
+                context.stages.note(said)
+                raise
+            log.warning("model %s failed: %s", choice.name, error.code)
+            tried.append({"model": choice.name, "error": error.code})
+            if not waiting and result.answer is None and choice.level != "degraded":
+                waiting += last
+            continue
+        result.calls.append(models.record(call))
+        if result.answer is None or not answer.is_empty:
+            result.answer, result.choice = answer, choice
+        better = models.better(waiting, choice, wish) if answer.is_empty else None
+        if better is None or escalated:
+            break
+        waiting, escalated = [better], True
+    return result
+
+
+def together(before: Usage | None, now: Usage | None) -> Usage | None:
+    """Return the sum of the tokens of two answers."""
+    if before is None or now is None:
+        return now or before
+    return Usage(
+        prompt_tokens=before["prompt_tokens"] + now["prompt_tokens"],
+        completion_tokens=before["completion_tokens"] + now["completion_tokens"],
+        total_tokens=before["total_tokens"] + now["total_tokens"],
+    )
+
+
+def _last(context: Context) -> list[Choice]:
+    """Return the model of this process as the last one to ask, if there is one."""
+    if context.services.models.last is None:
+        return []
+    return [Choice(LOCAL, "degraded", ("no other model answers",))]
