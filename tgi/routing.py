@@ -105,6 +105,8 @@ class Router:
         good.sort(key=lambda name: models[name].price.input + models[name].price.output)
         rest = sorted(set(names) - set(good), key=lambda name: -models[name].good(wish.task))
         reached = f"the cheapest of {len(good)} that reach {rule.bar:g}"
+        if len(self._catalog.models) == 1:
+            reached = "the only one"
         ranked = [(name, reached if n == 0 else "dearer") for n, name in enumerate(good)]
         return ranked + [(name, f"does not reach {rule.bar:g}") for name in rest]
 

@@ -13,7 +13,8 @@ from core.turn import HistoryMessage
 from embeddings.minilm import MiniLM
 from nodes.context import Context, Limits, Services
 from nodes.prompts import Prompts
-from nodes.standalone import Standalone, exchanges, standalone
+from nodes.standalone import exchanges, standalone
+from tgi.models import Models
 
 LIGHTHOUSE = ("Who built the lighthouse of Norvik?", "It was built by Jonas Ekdal in 1847 [1].")
 ROUTER = ("How far does the Orbit 20 router reach?", "The Orbit 20 reaches 40 metres [2].")
@@ -40,7 +41,9 @@ class Writer:
 def surroundings(embedder: MiniLM, model: Writer | None = None) -> Context:
     nothing: Any = None
     used: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__, nothing)
-    used |= {"embedder": embedder, "model": model, "prompts": Prompts.load()}
+    chat: Any = model
+    models = None if model is None else Models.of(chat)
+    used |= {"embedder": embedder, "models": models, "prompts": Prompts.load()}
     return Context(
         tenant_id="acme", user_id="", thread_id="", run_id="", services=Services(**used),
         limits=Limits(rewrite_with_model=model is not None), stages=nothing, emit=nothing,
@@ -100,7 +103,13 @@ async def test_a_good_model_is_believed(embedder: MiniLM) -> None:
     found = await standalone(
         "Where was he born?", talk(*LIGHTHOUSE), surroundings(embedder, model), leaning=True
     )
-    assert found == Standalone("Where was Jonas Ekdal born?", "model", "reference")
+    assert (found.query, found.by, found.why) == (
+        "Where was Jonas Ekdal born?",
+        "model",
+        "reference",
+    )
+    assert found.call is not None
+    assert (found.call["task"], found.call["error"]) == ("rewrite", "")
     assert "lighthouse of Norvik" in model.asked[0]
     assert "[1]" not in model.asked[0]
 
