@@ -36,6 +36,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.RunActive: 409,
     errors.RunEnded: 409,
     errors.RunCancelled: 409,
+    errors.RetryRefused: 409,
     errors.KeyInFlight: 409,
     errors.ApprovalDecided: 409,
     errors.ApprovalChanged: 409,

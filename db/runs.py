@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -259,6 +259,21 @@ async def pause(conn: Conn, run_id: UUID, lease_token: int, *, approval_id: UUID
 async def unsay(conn: Conn, thread_id: UUID, run_ids: Collection[UUID]) -> None:
     """Remove the messages of runs that have ended; what they did stays in the ledger."""
     await conn.execute(SQL["unsay"], {"thread_id": thread_id, "run_ids": list(run_ids)})
+
+
+async def asked(conn: Conn, thread_id: UUID, run_id: UUID) -> TurnState:
+    """Return what a run was asked; raises RunNotFound."""
+    cursor = await conn.execute(SQL["asked"], {"thread_id": thread_id, "run_id": run_id})
+    if (row := await cursor.fetchone()) is None:
+        raise RunNotFound
+    row[0].pop(CALLER, None)
+    row[0].pop("user_seq", None)
+    return cast(TurnState, row[0])
+
+
+def retracting(thread_id: UUID, run_id: UUID) -> Statement:
+    """Return what takes a message back that is to be asked again; no row when it may not be."""
+    return SQL["retract"], {"thread_id": thread_id, "run_id": run_id}
 
 
 async def end_idle(conn: Conn, thread_id: UUID, run_id: UUID) -> Idle | None:

@@ -121,6 +121,25 @@ delete from messages m using runs r
  where m.thread_id = %(thread_id)s and m.run_id = any(%(run_ids)s) and r.run_id = m.run_id
    and r.status in ('succeeded', 'failed', 'cancelled')
 
+-- asked --
+-- What a run was asked.
+select input from runs where thread_id = %(thread_id)s and run_id = %(run_id)s
+
+-- retract --
+-- Takes the message of a run back, so that it can be asked again: the last of its thread, which
+-- failed or was cancelled before it changed anything outside.
+with gone as (
+    delete from messages m using runs r, threads t
+     where m.thread_id = %(thread_id)s and m.run_id = %(run_id)s and r.run_id = m.run_id
+       and r.status in ('failed', 'cancelled') and t.thread_id = m.thread_id and m.seq = t.last_seq
+       and not exists (
+           select from tool_calls c
+            where c.run_id = r.run_id and c.effect <> 'none'
+              and c.status in ('started', 'done', 'failed', 'unknown'))
+    returning m.thread_id
+)
+update threads t set last_seq = last_seq - 1 from gone where t.thread_id = gone.thread_id
+
 -- end_idle --
 -- Ends a run that nobody works on; its last event comes after all that it may have.
 update runs set status = 'cancelled', cancel_requested = true, finished_at = now()

@@ -12,7 +12,14 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 from uuid_utils.compat import uuid7
 
-from core.errors import KeyInFlight, RunActive, RunEnded, ThreadNotFound
+from core.errors import (
+    KeyInFlight,
+    RetryRefused,
+    RunActive,
+    RunEnded,
+    RunNotFound,
+    ThreadNotFound,
+)
 from core.turn import TurnState
 from db import keys, runs, threads
 from db.keys import RequestKey
@@ -84,6 +91,20 @@ class Admission:
                 raise
             return begun
 
+    async def again(
+        self, caller: Caller, thread_id: str, run_id: str
+    ) -> tuple[Request, StartedRun]:
+        """Ask once more what a run was asked that failed or was cancelled, in its place.
+
+        Raises RunNotFound, RunActive, and RetryRefused when another turn followed, or when the
+        run did something that would be done again.
+        """
+        thread, run = parse_id(thread_id, RunNotFound), parse_id(run_id, RunNotFound)
+        async with self._database.transaction(caller.tenant_id) as conn:
+            state = await runs.asked(conn, thread, run)
+        request = Request(caller, thread_id, state, "reject", None)
+        return request, await self._store(request, thread, instead=run)
+
     async def _begun(self, request: Request) -> StartedRun | None:
         if request.key is None:
             return None
@@ -109,7 +130,13 @@ class Admission:
             return await self._store(request, thread, queued=True)
 
     async def _store(
-        self, request: Request, thread: UUID, *, new: bool = False, queued: bool = False
+        self,
+        request: Request,
+        thread: UUID,
+        *,
+        new: bool = False,
+        queued: bool = False,
+        instead: UUID | None = None,
     ) -> StartedRun:
         run_id, message_id = uuid7(), uuid7()
         caller, state = request.caller, request.state
@@ -131,8 +158,12 @@ class Admission:
             groups=caller.groups,
             roles=caller.roles,
         )
-        if queued or request.key is not None:
-            rows = await self._step_by_step(request, thread, run_id, [*first, start], queued=queued)
+        if queued or request.key is not None or instead is not None:
+            if instead is not None:
+                first = [runs.retracting(thread, instead)]
+            rows = await self._step_by_step(
+                request, thread, run_id, first, start, queued=queued, retracts=instead is not None
+            )
         else:
             with runs.alone():
                 *_, rows = await self._database.once(caller.tenant_id, *first, start)
@@ -144,17 +175,21 @@ class Admission:
         request: Request,
         thread: UUID,
         run_id: UUID,
-        statements: Sequence[Statement],
+        first: Sequence[Statement],
+        start: Statement,
         *,
         queued: bool,
+        retracts: bool,
     ) -> list[TupleRow]:
         """Store a run where something else has to be looked at in the same transaction."""
         caller = request.caller
         async with self._database.transaction(caller.tenant_id) as conn:
             with runs.alone():
-                for statement in statements:
+                for statement in first:
                     cursor = await conn.execute(*statement)
-            rows = await cursor.fetchall()
+                    if retracts and cursor.rowcount == 0:
+                        raise RetryRefused
+                rows = await (await conn.execute(*start)).fetchall()
             runs.started(rows)
             # Now that the thread is ours until the commit, nobody else adds to the count.
             if queued and await runs.queued(conn, thread) > MOST_QUEUED:

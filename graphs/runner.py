@@ -124,25 +124,36 @@ class Runner:
             state["parameters"] = parameters
         if webhook:
             state["webhook"] = True
-        started = await self._admission.admit(
-            Request(
-                Caller(tenant_id, user_id, tuple(groups), roles), thread_id, state, multitask, key
-            )
-        )
+        caller = Caller(tenant_id, user_id, tuple(groups), roles)
+        request = Request(caller, thread_id, state, multitask, key)
+        started = await self._admission.admit(request)
         if not (started.queued or started.repeated):
-            thread, run = UUID(started.thread_id), UUID(started.run_id)
-            lease = Lease(
-                tenant_id,
-                user_id,
-                thread,
-                run,
-                token=1,
-                attempt=1,
-                groups=tuple(groups),
-                roles=roles,
-            )
-            self._begin(self._turns.new(lease, state))
+            self._enter(request, started)
         return started
+
+    async def retry(self, caller: Caller, *, thread_id: str, run_id: str) -> StartedRun:
+        """Ask once more what a run was asked that failed or was cancelled; its message moves over.
+
+        Raises RunNotFound, RunActive, RetryRefused.
+        """
+        request, started = await self._admission.again(caller, thread_id, run_id)
+        self._enter(request, started)
+        return started
+
+    def _enter(self, request: Request, started: StartedRun) -> None:
+        """Begin the first attempt at a run of this process."""
+        caller = request.caller
+        lease = Lease(
+            caller.tenant_id,
+            caller.user_id,
+            UUID(started.thread_id),
+            UUID(started.run_id),
+            token=1,
+            attempt=1,
+            groups=caller.groups,
+            roles=caller.roles,
+        )
+        self._begin(self._turns.new(lease, request.state))
 
     def tail(
         self, *, tenant_id: str, thread_id: str, run_id: str, after: int = 0

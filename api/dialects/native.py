@@ -281,6 +281,34 @@ async def cancel_run(
         return resources.Run.model_validate(await runs.get(conn, thread_id, run_id))
 
 
+@router.post(
+    "/threads/{thread_id}/runs/{run_id}/retry",
+    status_code=202,
+    response_model=resources.Run,
+    responses=_CONFLICT,
+)
+async def retry_run(
+    thread_id: ThreadId,
+    run_id: RunId,
+    services: ServicesDep,
+    caller: CallerDep,
+    response: Response,
+) -> resources.Run:
+    """Ask once more what a run was asked that failed or was cancelled.
+
+    The message is taken from that run and given to a new one, which is returned at once; its
+    events are at `Location`. Only for the last turn of a thread, and not when it did something
+    that would be done again.
+    """
+    async with services.database.transaction(caller.tenant_id) as conn:
+        await owned(conn, caller, thread_id)
+    started = await services.runner.retry(caller, thread_id=str(thread_id), run_id=str(run_id))
+    path = f"/v1/threads/{thread_id}/runs/{started.run_id}"
+    response.headers.update({"Location": f"{path}/events", "Content-Location": path})
+    async with services.database.transaction(caller.tenant_id) as conn:
+        return resources.Run.model_validate(await runs.get(conn, thread_id, UUID(started.run_id)))
+
+
 @router.get("/threads/{thread_id}/runs/{run_id}/turn")
 async def read_turn(
     thread_id: ThreadId, run_id: RunId, services: ServicesDep, caller: CallerDep

@@ -19,6 +19,7 @@ ParleyError
 │   │   ├── RunActive
 │   │   ├── RunEnded
 │   │   ├── RunCancelled
+│   │   ├── RetryRefused
 │   │   ├── KeyInFlight
 │   │   ├── ApprovalDecided
 │   │   ├── ApprovalChanged
@@ -135,6 +136,7 @@ from core.errors.user import (
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    RetryRefused,
     RunActive,
     RunCancelled,
     RunEnded,
@@ -194,6 +196,7 @@ __all__ = [
     "RemoteUnavailable",
     "RemoteUnreachable",
     "RerankerUnavailable",
+    "RetryRefused",
     "RoleTooPowerful",
     "RunAbandoned",
     "RunActive",

@@ -116,6 +116,13 @@ class RunEnded(Conflict):
     code = "run_ended"
 
 
+class RetryRefused(Conflict):
+    """Only the last turn of a thread can be tried again, and only one that failed or was cancelled
+    before it did anything."""
+
+    code = "retry_refused"
+
+
 class RunCancelled(Conflict):
     """The run was cancelled before it had an answer."""
 

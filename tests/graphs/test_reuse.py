@@ -19,33 +19,16 @@ from core.telemetry import NullTracer
 from core.turn import TurnState
 from db import answers, turns
 from db.pool import Database
-from evals.bench import edges
 from graphs.admission import StartedRun
 from graphs.runner import Runner
 from nodes.context import Limits, Services
 from nodes.reuse import stretches, worth_keeping
 from safety.verdict import Finding, Verdict
-from tests.db.waiting import settled
 from tests.graphs.test_checks import FixedGuard, SayingModel
 from tests.graphs.turns import QUICK, TENANT, events, services
 
 QUESTION = "Why is the sky blue?"
 SAID = ("It scatters", " light [1]. And it", " is high [2]. Look up!")
-
-
-@pytest.fixture
-async def knowing(database: Database) -> Database:
-    """A database that holds the documents of the scripted search."""
-    async with database.transaction(TENANT) as conn:
-        for passage in edges.PASSAGES:
-            await conn.execute(
-                """insert into documents (tenant_id, document_id, uri, title, media_type,
-                                          content_sha256, embedding_model, chunks, bytes)
-                   values (%s, %s, %s, '', '', '', '', 1, 1)""",
-                (TENANT, passage["document_id"], passage["uri"]),
-            )
-    await settled(database)
-    return database
 
 
 @asynccontextmanager
