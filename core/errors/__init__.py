@@ -37,6 +37,7 @@ ParleyError
 │   └── DocumentTooLarge
 └── OperatorError                 a service or a setting is wrong; the operator can mend it
     ├── SettingsInvalid
+    ├── PromptInvalid
     ├── AddressRefused
     ├── PortInUse
     ├── ServerStopping
@@ -102,6 +103,7 @@ from core.errors.operator import (
     ModelUnavailable,
     OperatorError,
     PortInUse,
+    PromptInvalid,
     RemoteUnavailable,
     RemoteUnreachable,
     RerankerUnavailable,
@@ -191,6 +193,7 @@ __all__ = [
     "OperatorError",
     "ParleyError",
     "PortInUse",
+    "PromptInvalid",
     "RemoteUnavailable",
     "RemoteUnreachable",
     "RerankerUnavailable",
