@@ -57,6 +57,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     # the operator can mend it
     errors.OperatorError: 503,
     errors.SettingsInvalid: 503,
+    errors.PromptInvalid: 503,
     errors.AddressRefused: 503,
     errors.PortInUse: 503,
     errors.ServerStopping: 503,

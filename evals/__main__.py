@@ -16,6 +16,7 @@ from embeddings.minilm import MiniLM
 from evals import actions, answers, intent, questions, retrieval, support
 from evals.bench import approvals as bench_approvals
 from evals.bench import ingest as bench_ingest
+from evals.bench import model as bench_model
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
 
@@ -123,6 +124,15 @@ def run_bench_approvals(
     """From a decision to its effect, and a long list of what waits."""
     found = bench_approvals.run(decisions=decisions, pending=pending)
     report(asyncio.run(found), json_file)
+
+
+@bench.command("model")
+def run_bench_model(
+    json_file: JsonFile = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Answers that each of them reads.")] = 300,
+) -> None:
+    """What our chat model costs beside plain httpx, and beside langchain-openai if it is there."""
+    report(asyncio.run(bench_model.run(rounds=rounds)), json_file)
 
 
 @bench.command("turn")

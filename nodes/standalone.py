@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 EXCHANGES = 4  # looked back upon
 MODEL_SECONDS = 4.0
-MODEL_TOKENS = 80
 MOST_WORDS = 50
 # A rewritten question nearer than this to what the user wrote, or to what the rules make of it,
 # is still the same question.
@@ -90,11 +89,13 @@ def exchanges(history: Sequence[HistoryMessage]) -> list[Exchange]:
 
 async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[str, ModelCall]:
     """Return what a model makes of the question, and what that took; raises ModelError."""
-    prompt = context.services.prompts["standalone"].render([], exchanges=talk, question=text)
+    template = context.services.prompts["standalone"]
+    limit = template.limits.max_output_tokens or context.limits.max_output_tokens
+    prompt = template.render([], exchanges=talk, question=text)
     message, call = await context.services.models.ask(
-        context.wish("rewrite", tokens=MODEL_TOKENS),
+        context.wish(template.task, tokens=limit),
         [(m["role"], m["content"]) for m in prompt["messages"]],
-        max_tokens=MODEL_TOKENS,
+        max_tokens=limit,
         temperature=0.0,
     )
     return str(message.content).strip().strip('"').strip(), call

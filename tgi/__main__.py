@@ -26,9 +26,36 @@ def group() -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8081,
-    token_ms: Annotated[
-        float, typer.Option(min=0, help="Pause before each streamed token, in milliseconds.")
+    tokens_per_second: Annotated[
+        float, typer.Option(min=0, help="Of one answer; 0: as fast as it is read.")
     ] = 0.0,
+    prefill_ms: Annotated[
+        float, typer.Option(min=0, help="Before the first token, per 1000 tokens of the prompt.")
+    ] = 0.0,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Answers at once; the other requests wait.")
+    ] = None,
+    queue: Annotated[
+        int | None, typer.Option(min=0, help="Requests that wait; more are refused with 429.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=WHEN",
+            help="What goes wrong: cut=0.1 for a tenth of the requests, cut=every:5 for each "
+            "fifth. May be repeated; docs/guides/models.md lists the kinds.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the lots that faults are drawn by.")] = 0,
+    silence_seconds: Annotated[
+        float, typer.Option(min=0, help="How long the faults stall and pause last.")
+    ] = 60.0,
+    after_tokens: Annotated[
+        int, typer.Option(min=0, help="Where the faults pause, cut and garble strike.")
+    ] = 3,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Take other timing and faults at PUT /faults.")
+    ] = False,
     with_parent: Annotated[
         bool, typer.Option(help="End when stdin is closed; announce the URL as JSON.")
     ] = False,
@@ -44,14 +71,26 @@ def serve(
         bound = listen(host, port)
         from embeddings.minilm import MiniLM
         from tgi.embedded.extractive import ExtractiveModel
+        from tgi.embedded.faults import Timing, given
         from tgi.embedded.server import create_app
+
+        going_wrong = given(
+            fault or (), seed=seed, silence_seconds=silence_seconds, after_tokens=after_tokens
+        )
 
         embedder = MiniLM.load()
     except ParleyError as error:
         typer.echo(error.message, err=True)
         raise typer.Exit(1) from error
     try:
-        server = create_app(ExtractiveModel(embedder), token_seconds=token_ms / 1000)
+        server = create_app(
+            ExtractiveModel(embedder),
+            timing=Timing(
+                tokens_per_second=tokens_per_second, prefill_ms=prefill_ms, batch=batch, queue=queue
+            ),
+            faults=going_wrong if fault else None,
+            control=faults,
+        )
         if with_parent:
             announce(bound)
         else:

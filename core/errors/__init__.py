@@ -38,6 +38,7 @@ ParleyError
 │   └── DocumentTooLarge
 └── OperatorError                 a service or a setting is wrong; the operator can mend it
     ├── SettingsInvalid
+    ├── PromptInvalid
     ├── AddressRefused
     ├── PortInUse
     ├── ServerStopping
@@ -103,6 +104,7 @@ from core.errors.operator import (
     ModelUnavailable,
     OperatorError,
     PortInUse,
+    PromptInvalid,
     RemoteUnavailable,
     RemoteUnreachable,
     RerankerUnavailable,
@@ -193,6 +195,7 @@ __all__ = [
     "OperatorError",
     "ParleyError",
     "PortInUse",
+    "PromptInvalid",
     "RemoteUnavailable",
     "RemoteUnreachable",
     "RerankerUnavailable",

@@ -17,6 +17,12 @@ class SettingsInvalid(OperatorError):
     code = "settings_invalid"
 
 
+class PromptInvalid(OperatorError):
+    """A prompt's file is wrong."""
+
+    code = "prompt_invalid"
+
+
 class AddressRefused(OperatorError):
     """Parley has no accounts yet, so it serves this machine only: set API_HOST=127.0.0.1."""
 

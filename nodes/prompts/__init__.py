@@ -1,115 +1,52 @@
-"""Prompts are versioned files; this loads and renders them.
+"""Prompts are versioned files: NAME/VERSION.md; the highest version is the one in use.
 
-A file opens with YAML front matter (`name`, `version`), then one section per message:
-a heading `# system`, `# user` or `# assistant`, and `# history` where the earlier
-messages of the conversation go.
+A version that was used once never changes (versions.json remembers it): the log of a turn names
+the version, and so its text can be read again years later.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-from jinja2 import Environment, StrictUndefined, Template
+from nodes.prompts.parse import attribute, environment, fenced, parse
+from nodes.prompts.prompt import Limits, Prompt
 
-from core.turn import HistoryMessage, PromptRecord
+__all__ = ["FOLDER", "Limits", "Prompt", "Prompts", "attribute", "fenced"]
 
-_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-_HEADING = re.compile(r"^# (system|user|assistant|history)\n", re.MULTILINE)
-# Text from outside must not be able to close its fence or open another one.
-_FENCE = re.compile(r"<(/?)(source|question)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One version of one prompt."""
-
-    name: str
-    version: int
-    sha256: str
-    sections: tuple[tuple[str, Template], ...]  # (role, template)
-
-    @property
-    def rules(self) -> str:
-        """Our own part of the system message: what an answer must not give away."""
-        return self.sections[0][1].render(instructions="").strip()
-
-    def render(self, history: Sequence[HistoryMessage], **variables: Any) -> PromptRecord:
-        """Return the messages to send; raises jinja2.UndefinedError for a missing variable."""
-        messages: list[dict[str, Any]] = []
-        for role, template in self.sections:
-            if role == "history":
-                messages += [dict(message) for message in history]
-            else:
-                content = template.render(**variables).strip()
-                messages.append({"role": role, "content": content})
-        return PromptRecord(
-            name=self.name, version=self.version, sha256=self.sha256, messages=messages
-        )
+FOLDER = Path(__file__).parent
 
 
 class Prompts:
-    """The prompts of a folder, by name."""
+    """The prompts of a folder, by name and version."""
 
-    def __init__(self, prompts: dict[str, Prompt]) -> None:
-        self._prompts = prompts
+    def __init__(self, prompts: Iterable[Prompt]) -> None:
+        self._versions: dict[str, dict[int, Prompt]] = {}
+        for prompt in sorted(prompts, key=lambda prompt: (prompt.name, prompt.version)):
+            self._versions.setdefault(prompt.name, {})[prompt.version] = prompt
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Prompts:
-        """Read all `*.md` of `folder` (default: beside this module)."""
-        environment = Environment(
-            undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701 - prompts are text; `fenced` and `attribute` escape
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["fenced"] = fenced
-        environment.filters["attribute"] = attribute
-        prompts = {}
-        for path in sorted((folder or Path(__file__).parent).glob("*.md")):
-            prompt = _parse(path.read_text(encoding="utf-8"), environment, path.name)
-            prompts[prompt.name] = prompt
-        return cls(prompts)
+    def load(cls, folder: Path = FOLDER) -> Prompts:
+        """Read all NAME/VERSION.md of `folder`; raises PromptInvalid."""
+        shared = environment()
+        return cls(parse(path, shared) for path in sorted(folder.glob("*/*.md")))
 
     def __getitem__(self, name: str) -> Prompt:
-        """Return the prompt called `name`."""
-        return self._prompts[name]
+        """Return the newest version of the prompt called `name`; raises KeyError."""
+        return self.version(name, max(self._versions[name]))
 
-    def __iter__(self) -> Any:
-        """Iterate over the names."""
-        return iter(self._prompts)
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, in alphabetical order."""
+        return iter(self._versions)
 
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a prompt of this name."""
+        return name in self._versions
 
-def fenced(text: str) -> str:
-    """Return `text` with tags of our own fence made harmless."""
-    return _FENCE.sub(r"‹\1\2", text)
+    def version(self, name: str, number: int) -> Prompt:
+        """Return one version of a prompt; raises KeyError."""
+        return self._versions[name][number]
 
-
-def attribute(text: str) -> str:
-    """Return `text` fit to stand between double quotes, on one line."""
-    return " ".join(fenced(text).replace('"', "'").split())
-
-
-def _parse(raw: str, environment: Environment, file_name: str) -> Prompt:
-    matter = _FRONT_MATTER.match(raw)
-    if matter is None:
-        raise ValueError(f"{file_name} has no front matter")
-    head = yaml.safe_load(matter.group(1))
-    parts = _HEADING.split(raw[matter.end() :])
-    sections = tuple(
-        (role, environment.from_string(text))  # compiled once: it costs more than a turn's SQL
-        for role, text in zip(parts[1::2], parts[2::2], strict=True)
-    )
-    if not sections:
-        raise ValueError(f"{file_name} has no section")
-    return Prompt(
-        name=head["name"],
-        version=head["version"],
-        sha256=hashlib.sha256(raw.encode()).hexdigest(),
-        sections=sections,
-    )
+    def versions(self, name: str) -> list[Prompt]:
+        """Return all versions of a prompt, the oldest first; raises KeyError."""
+        return list(self._versions[name].values())

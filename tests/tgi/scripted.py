@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from tgi.embedded.model import Reply, TokenSpan, ToolCall
+from tgi.embedded.serve import Closable
 
 WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -71,7 +72,12 @@ async def serving(app: Any) -> AsyncIterator[str]:
         port = bound.getsockname()[1]
         bound.listen(64)  # from here on a client may connect and wait
         config = uvicorn.Config(
-            app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            app,
+            http=Closable,
+            log_config=None,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[bound]))

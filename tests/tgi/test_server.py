@@ -14,6 +14,7 @@ from tests.tgi.bodies import CHAT, FORMAT, SCHEMA, TOOL, WEATHER
 from tests.tgi.scripted import ScriptedModel, serving
 from tests.tgi.spec import events
 from tgi.embedded.bounds import Limits
+from tgi.embedded.faults import Timing
 from tgi.embedded.model import Reply, ToolCall
 from tgi.embedded.server import create_app
 
@@ -325,7 +326,7 @@ async def test_a_client_that_leaves_frees_its_slot() -> None:
     app = create_app(
         ScriptedModel(lambda **_: Reply(text="word " * 1000)),
         limits=Limits(max_concurrent_requests=1),
-        token_seconds=0.01,
+        timing=Timing(tokens_per_second=100),
     )
     async with serving(app) as url, httpx.AsyncClient(base_url=url) as client:
         async with client.stream("POST", ROUTE, json=CHAT | {"stream": True}) as response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterator, Sequence
@@ -11,8 +12,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from core.errors import ParleyError
+from tgi.embedded.batch import Batch, Slot
 from tgi.embedded.bounds import Limits, check, constraint, new_tokens
 from tgi.embedded.failures import Broken, Invalid, Overloaded, ToolError
+from tgi.embedded.faults import Timing
 from tgi.embedded.metrics import Metrics
 from tgi.embedded.model import Model, Reply, TokenSpan, ToolCall
 from tgi.embedded.pieces import Generated, cut
@@ -46,34 +49,47 @@ class Answer(NamedTuple):
 class Engine:
     """Answers requests with one model, a bounded number at a time.
 
-    `chat` and `generate` raise InferError and are called inside `slot()`,
+    `chat` and `generate` raise InferError and take the `slot()` that they are called in,
     which is held until the last byte is sent.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
+    def __init__(self, model: Model, limits: Limits, timing: Timing) -> None:
         self.model = model
         self.limits = limits
         self.metrics = Metrics()
+        self.batch = Batch(timing.batch)
+        self._timing = timing
+
+    @property
+    def timing(self) -> Timing:
+        """How fast it is; setting it changes that from the next request on."""
+        return self._timing
+
+    @timing.setter
+    def timing(self, timing: Timing) -> None:
+        self._timing = timing
+        self.batch.resize(timing.batch)
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one of the slots; raises Overloaded when there is none, like TGI at once."""
+    def slot(self) -> Iterator[Slot]:
+        """Let a request in; raises Overloaded when there are too many, like TGI at once."""
         began = time.perf_counter()
-        if self.metrics.running >= self.limits.max_concurrent_requests:
+        if self._is_overloaded():
             raise Overloaded
-        self.metrics.running += 1
+        slot = Slot(self.batch)
         try:
-            yield
+            yield slot
         finally:
-            self.metrics.running -= 1
+            slot.leave()
         self.metrics.succeeded(time.perf_counter() - began)
 
-    async def chat(self, request: ChatRequest) -> Answer:
+    async def chat(self, request: ChatRequest, slot: Slot) -> Answer:
         """Return the answer to a conversation."""
         tools, choice = offered(request)
         parameters = sampling(request)
         prompt = self._admit(template(request.messages, tools), parameters, stream=request.stream)
         grammar = constraint(parameters.grammar)
+        await self._begin(prompt, slot)
         if grammar is not None and grammar["type"] == "regex":  # only `generate` takes one
             question = self.model.generate(prompt.text, grammar=grammar, max_tokens=prompt.room)
         else:
@@ -84,9 +100,9 @@ class Engine:
                 response_schema=grammar["value"] if grammar else None,
                 max_tokens=prompt.room,
             )
-        return await self._answer(question, prompt, parameters.stop)
+        return await self._answer(question, prompt, parameters.stop, slot, stream=request.stream)
 
-    async def generate(self, request: GenerateRequest, *, stream: bool) -> Answer:
+    async def generate(self, request: GenerateRequest, slot: Slot, *, stream: bool) -> Answer:
         """Return the continuation of a prompt."""
         parameters = request.parameters
         text = request.inputs
@@ -94,8 +110,15 @@ class Engine:
             text = text[tail[0][2] :]
         prompt = self._admit(text, parameters, stream=stream)
         grammar = constraint(parameters.grammar)
+        await self._begin(prompt, slot)
         question = self.model.generate(prompt.text, grammar=grammar, max_tokens=prompt.room)
-        return await self._answer(question, prompt, parameters.stop)
+        return await self._answer(question, prompt, parameters.stop, slot, stream=stream)
+
+    def _is_overloaded(self) -> bool:
+        queue = self._timing.queue
+        if queue is not None and self.batch.is_full and self.batch.waiting >= queue:
+            return True
+        return self.batch.running + self.batch.waiting >= self.limits.max_concurrent_requests
 
     def _admit(self, text: str, parameters: Parameters, *, stream: bool) -> Prompt:
         check(parameters, self.limits, inputs=text, stream=stream)
@@ -103,8 +126,20 @@ class Engine:
         room = new_tokens(parameters.max_new_tokens, self.limits, prompt_tokens=len(spans))
         return Prompt(text, spans, room)
 
+    async def _begin(self, prompt: Prompt, slot: Slot) -> None:
+        """Wait for a place in the batch, and for as long as reading the prompt takes."""
+        await slot.enter()
+        if self._timing.prefill_ms:
+            await asyncio.sleep(self._timing.prefill_ms / 1000 * len(prompt.spans) / 1000)
+
     async def _answer(
-        self, question: Awaitable[Reply], prompt: Prompt, stop: Sequence[str]
+        self,
+        question: Awaitable[Reply],
+        prompt: Prompt,
+        stop: Sequence[str],
+        slot: Slot,
+        *,
+        stream: bool,
     ) -> Answer:
         began = time.perf_counter()
         try:
@@ -125,8 +160,11 @@ class Engine:
         )
         name_tokens = 0 if call is None else len(self.model.tokens(call.name))
         answer = Answer(generated, prompt, call, len(generated.pieces) + name_tokens)
+        if self._timing.tokens_per_second and not stream:  # a stream waits before each of them
+            await asyncio.sleep(answer.generated_tokens * self._timing.token_seconds)
         self.metrics.generated(
             seconds=time.perf_counter() - began,
+            waited_seconds=slot.waited_seconds,
             tokens=answer.generated_tokens,
             prompt_tokens=answer.prompt_tokens,
         )

@@ -6,7 +6,8 @@ Failure
     ├── Invalid       422 validation
     ├── ToolError     422 tool_error
     ├── Overloaded    429 overloaded
-    └── Broken        424 generation
+    ├── Broken        424 generation
+    └── Incomplete    500 incomplete_generation
 """
 
 from __future__ import annotations
@@ -76,3 +77,12 @@ class Broken(InferError):
     error_type = "generation"
     counted_as = "generation"
     prefix = "Request failed during generation: "
+
+
+class Incomplete(InferError):
+    """The model stopped before its answer was whole."""
+
+    status = 500
+    error_type = "incomplete_generation"
+    counted_as = "generation"
+    prefix = "Incomplete generation: "

@@ -44,7 +44,6 @@ class Metrics:
     """What one embedded server has counted since it started."""
 
     def __init__(self) -> None:
-        self.running = 0  # requests being answered now
         self._requests = 0
         self._successes = 0
         self._failures: dict[str, int] = defaultdict(int, dict.fromkeys(FAILURES, 0))
@@ -65,10 +64,12 @@ class Metrics:
         """A request could not be answered."""
         self._failures[err] += 1
 
-    def generated(self, *, seconds: float, tokens: int, prompt_tokens: int) -> None:
+    def generated(
+        self, *, seconds: float, waited_seconds: float, tokens: int, prompt_tokens: int
+    ) -> None:
         """The model answered."""
         for name, value in (
-            ("tgi_request_queue_duration", 0.0),  # there is no queue: a slot is free or not
+            ("tgi_request_queue_duration", waited_seconds),
             ("tgi_request_inference_duration", seconds),
             ("tgi_request_mean_time_per_token_duration", seconds / max(tokens, 1)),
             ("tgi_request_generated_tokens", tokens),
@@ -81,13 +82,16 @@ class Metrics:
         self._successes += 1
         self._histograms["tgi_request_duration"].observe(seconds)
 
-    def text(self) -> str:
-        """Return everything in Prometheus's text format."""
+    def text(self, *, running: int, waiting: int) -> str:
+        """Return everything in Prometheus's text format.
+
+        running, waiting: requests in the batch and in the queue now.
+        """
         lines = [
             "# TYPE tgi_queue_size gauge",
-            "tgi_queue_size 0",
+            f"tgi_queue_size {waiting}",
             "# TYPE tgi_batch_current_size gauge",
-            f"tgi_batch_current_size {self.running}",
+            f"tgi_batch_current_size {running}",
             "# TYPE tgi_request_count counter",
             f"tgi_request_count {self._requests}",
             "# TYPE tgi_request_success counter",

@@ -12,8 +12,11 @@ import threading
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.errors import AddressRefused, OperatorError, PortInUse
+
+CLOSE = "parley.close"  # the ASGI extension of `Closable`
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -22,7 +25,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises PortInUse, AddressRefused for an address that others can reach (the server has
     no accounts), or OperatorError when the address cannot be used.
     """
-    if host != "localhost" and not _is_loopback(host):
+    if host != "localhost" and not is_loopback(host):
         raise AddressRefused(
             "The embedded model server has no accounts, so it serves this machine only: "
             "use --host 127.0.0.1."
@@ -53,6 +56,7 @@ def serve(app: ASGIApp, bound: socket.socket) -> None:
     """Serve until a signal ends it."""
     config = uvicorn.Config(
         app,
+        http=Closable,
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -61,6 +65,15 @@ def serve(app: ASGIApp, bound: socket.socket) -> None:
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[bound])
+
+
+class Closable(HttpToolsProtocol):
+    """HTTP that lets an app close the connection in the middle of an answer, as ASGI cannot."""
+
+    def on_message_begin(self) -> None:
+        """Give the request a way to do so."""
+        super().on_message_begin()
+        self.scope["extensions"] = {CLOSE: {"close": self.transport.close}}
 
 
 def announce(bound: socket.socket) -> None:
@@ -85,7 +98,8 @@ def end_with_parent(pipe: int) -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether an address is one of this machine that nobody else can reach."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -15,11 +15,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tgi.embedded import frames
+from tgi.embedded.batch import Slot
 from tgi.embedded.bounds import Limits
 from tgi.embedded.engine import Answer, Engine, offered, template
 from tgi.embedded.failures import InferError, Invalid, Refused
+from tgi.embedded.faults import Faults, Timing
+from tgi.embedded.misbehaving import Misbehaving
 from tgi.embedded.model import Model
 from tgi.embedded.wire import (
     ChatRequest,
@@ -35,15 +39,21 @@ COMPUTE = {"x-compute-type": "cpu"}
 
 
 def create_app(
-    model: Model, *, limits: Limits | None = None, token_seconds: float = 0.0
-) -> Starlette:
-    """Return the server of `model`.
+    model: Model,
+    *,
+    limits: Limits | None = None,
+    timing: Timing | None = None,
+    faults: Faults | None = None,
+    control: bool = False,
+) -> ASGIApp:
+    """Return the server of `model`, to be run as tgi/embedded/serve.py configures it.
 
-    token_seconds: pause before each streamed token, to look like a model that thinks;
-    0 sends as fast as the client reads.
+    timing, faults: by default it answers as fast as it is read, and well.
+    control: timing and faults can be changed at /faults while it runs.
     """
-    server = Server(Engine(model, limits or Limits()), token_seconds)
-    return Starlette(
+    engine = Engine(model, limits or Limits(), timing or Timing())
+    server = Server(engine)
+    app = Starlette(
         routes=[
             Route("/health", server.health),
             Route("/ping", server.health),
@@ -61,6 +71,9 @@ def create_app(
         ],
         exception_handlers={Refused: _refused, InferError: server.failed},
     )
+    return (
+        Misbehaving(app, engine, faults or Faults(), control=control) if faults or control else app
+    )
 
 
 class Json(Response):
@@ -76,10 +89,8 @@ class Json(Response):
 class Server:
     """The handlers of the routes."""
 
-    def __init__(self, engine: Engine, token_seconds: float) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._token_seconds = token_seconds
-        self._frames_at_once = 1 if token_seconds else FRAMES_AT_ONCE
         model = engine.model
         self._naming = frames.Naming(model.name, f"{model.name}-{model.version}")
 
@@ -111,7 +122,9 @@ class Server:
 
     async def metrics(self, _: Request) -> Response:
         """Return the metrics in Prometheus's text format."""
-        return PlainTextResponse(self._engine.metrics.text())
+        batch = self._engine.batch
+        text = self._engine.metrics.text(running=batch.running, waiting=batch.waiting)
+        return PlainTextResponse(text)
 
     async def models(self, _: Request) -> Response:
         """List the one model."""
@@ -177,12 +190,13 @@ class Server:
         return Json([await self._generated(request)])
 
     async def _generated(self, request: GenerateRequest) -> dict[str, Any]:
-        with self._engine.slot():
-            return frames.generated(await self._engine.generate(request, stream=False), request)
+        with self._engine.slot() as slot:
+            answer = await self._engine.generate(request, slot, stream=False)
+            return frames.generated(answer, request)
 
     def _generated_stream(self, request: GenerateRequest) -> Response:
-        async def events() -> Iterator[bytes]:
-            answer = await self._engine.generate(request, stream=True)
+        async def events(slot: Slot) -> Iterator[bytes]:
+            answer = await self._engine.generate(request, slot, stream=True)
             return frames.generated_events(answer, request)
 
         return self._stream(events, failure=InferError.body, done=b"")
@@ -190,12 +204,13 @@ class Server:
     async def _chat(self, request: ChatRequest) -> Response:
         offered(request)  # a wrong set of tools is refused before a stream begins
         if not request.stream:
-            with self._engine.slot():
-                answer = await self._engine.chat(request)
+            with self._engine.slot() as slot:
+                answer = await self._engine.chat(request, slot)
                 return Json(frames.chat(answer, request, self._naming), headers=COMPUTE)
 
-        async def events() -> Iterator[bytes]:
-            return frames.chat_events(await self._engine.chat(request), request, self._naming)
+        async def events(slot: Slot) -> Iterator[bytes]:
+            answer = await self._engine.chat(request, slot)
+            return frames.chat_events(answer, request, self._naming)
 
         return self._stream(events, failure=InferError.event, done=frames.DONE)
 
@@ -208,16 +223,16 @@ class Server:
                 f"{self._engine.limits.max_client_batch_size}"
             )
 
-        async def answers() -> list[Answer]:
+        async def answers(slot: Slot) -> list[Answer]:
             stream = request.stream
-            return [await self._engine.generate(p, stream=stream) for p in _parts(request)]
+            return [await self._engine.generate(p, slot, stream=stream) for p in _parts(request)]
 
         if not request.stream:
-            with self._engine.slot():
-                return Json(frames.completion(await answers(), self._naming))
+            with self._engine.slot() as slot:
+                return Json(frames.completion(await answers(slot), self._naming))
 
-        async def events() -> Iterator[bytes]:
-            return frames.completion_events(await answers(), self._naming)
+        async def events(slot: Slot) -> Iterator[bytes]:
+            return frames.completion_events(await answers(slot), self._naming)
 
         return self._stream(events, failure=InferError.event, done=frames.DONE)
 
@@ -229,7 +244,7 @@ class Server:
 
     def _stream(
         self,
-        events: Callable[[], Awaitable[Iterator[bytes]]],
+        events: Callable[[Slot], Awaitable[Iterator[bytes]]],
         *,
         failure: Callable[[InferError], dict[str, Any]],
         done: bytes,
@@ -238,11 +253,8 @@ class Server:
 
         async def body() -> AsyncIterator[bytes]:
             try:
-                with self._engine.slot():
-                    begun = await events()
-                    while batch := b"".join(islice(begun, self._frames_at_once)):
-                        if self._token_seconds:
-                            await asyncio.sleep(self._token_seconds)
+                with self._engine.slot() as slot:
+                    async for batch in self._paced(await events(slot)):
                         yield batch
             except InferError as error:
                 self._engine.metrics.failed(error.counted_as)
@@ -252,6 +264,20 @@ class Server:
 
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **COMPUTE}
         return StreamingResponse(body(), media_type="text/event-stream", headers=headers)
+
+    async def _paced(self, events: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield events in groups, or one by one when they are to come slowly."""
+        pause = self._engine.timing.token_seconds
+        if not pause:
+            while batch := b"".join(islice(events, FRAMES_AT_ONCE)):
+                yield batch
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for event in events:
+            due += pause  # of the clock: what a sleep takes too long does not add up
+            await asyncio.sleep(due - loop.time())
+            yield event
 
 
 def _parts(request: CompletionRequest) -> list[GenerateRequest]:
