@@ -89,6 +89,20 @@ class Client:
         finally:
             await response.aclose()
 
+    async def post(self, path: str, payload: dict[str, Any], *, seconds: float) -> Any:
+        """Return the JSON that a path answers with, or None when the server has no such path.
+
+        seconds: for the whole exchange.
+        """
+        deadline = self._deadline(seconds)
+        response = await self._send("POST", path, payload, deadline)
+        try:
+            if response.status_code in {404, 405}:
+                return None
+            return await self._json(response, deadline)
+        finally:
+            await response.aclose()
+
     async def stream(self, payload: dict[str, Any]) -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield the frames of a chat stream: in each list those that arrived together.
 

@@ -13,7 +13,10 @@ import orjson
 class Exchange:
     """One request, and the bytes of its answer."""
 
-    def __init__(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+    def __init__(
+        self, path: str, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.path = path
         self.body = body
         self._reader = reader
         self._writer = writer
@@ -63,13 +66,21 @@ Behaviour: TypeAlias = Callable[[Exchange], Awaitable[None]]
 async def faulty(behave: Behaviour) -> AsyncIterator[str]:
     """Serve every request with `behave`, then close its connection; gives the base URL."""
 
+    handling: set[asyncio.Task[None] | None] = set()
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
-            body = await reader.readexactly(length)
-            await behave(Exchange(orjson.loads(body) if body else None, reader, writer))
-        writer.close()
+        handling.add(asyncio.current_task())
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                path = head.split(" ")[1]
+                length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
+                body = await reader.readexactly(length)
+                await behave(Exchange(path, orjson.loads(body) if body else None, reader, writer))
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -77,3 +88,7 @@ async def faulty(behave: Behaviour) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
+        unfinished = [task for task in handling if task is not None and not task.done()]
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
