@@ -5,6 +5,7 @@ ParleyError
 │   ├── InvalidInput
 │   │   ├── EmptyInput
 │   │   ├── InputTooLong
+│   │   │   └── PromptTooLong
 │   │   ├── BodyTooLarge
 │   │   ├── MediaTypeRefused
 │   │   └── UnsupportedParameter
@@ -135,6 +136,7 @@ from core.errors.user import (
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    PromptTooLong,
     RunActive,
     RunCancelled,
     RunEnded,
@@ -191,6 +193,7 @@ __all__ = [
     "OperatorError",
     "ParleyError",
     "PortInUse",
+    "PromptTooLong",
     "RemoteUnavailable",
     "RemoteUnreachable",
     "RerankerUnavailable",
