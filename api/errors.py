@@ -22,6 +22,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.InvalidInput: 422,
     errors.EmptyInput: 422,
     errors.InputTooLong: 422,
+    errors.PromptTooLong: 422,
     errors.BodyTooLarge: 413,
     errors.MediaTypeRefused: 415,
     errors.UnsupportedParameter: 400,

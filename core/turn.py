@@ -182,6 +182,7 @@ class TurnState(TypedDict, total=False):
     model: ModelRecord | None
     usage: Usage | None
     model_calls: list[ModelCall]  # in order
+    budget: dict[str, Any]  # of the last prompt: tokens and limit by part, what was left out
     level: str  # where the answer came from: full | fallback | degraded | cached | canned
     title: str  # of the thread, from its first turn
     first_token_ms: float | None  # from asking the model to its first token

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.turn import Passage
 from knowledge.merge import adjoin, chunk_ids, copies, join, words_of
 
+T = TypeVar("T")
 Strategy = Literal["relevance", "diversity", "recency"]
 Order = Literal["best_first", "edges"]
 Reason = Literal["duplicate", "neighbour", "limit", "budget", "cut"]
@@ -150,7 +151,7 @@ def by_recency(found: Sequence[Passage]) -> list[Passage]:
     return [found[i] for i in np.argsort(-worth, kind="stable")]
 
 
-def edges(passages: Sequence[Passage]) -> list[Passage]:
+def edges(passages: Sequence[T]) -> list[T]:
     """Return the passages with the best at both ends and the worst in the middle.
 
     Long prompts are read best there. Source: Liu et al. 2023, Lost in the Middle.

@@ -60,7 +60,7 @@ class Server(Protocol):
     async def get(self, path: str) -> Any:
         """Return the JSON at a path, or None when there is no such path."""
 
-    async def post(self, path: str, payload: dict[str, Any]) -> Any:
+    async def post(self, path: str, payload: dict[str, Any], *, seconds: float) -> Any:
         """Return the JSON that a path answers to a payload, or None as above."""
 
     async def ask(self, payload: dict[str, Any]) -> Any:
@@ -99,17 +99,6 @@ class Client:
         finally:
             await response.aclose()
 
-    async def post(self, path: str, payload: dict[str, Any]) -> Any:
-        """Return the JSON that a path answers to a payload, or None where there is no such path."""
-        deadline = self._deadline(self._timeouts.first_token)
-        response = await self._send("POST", path, payload, deadline)
-        try:
-            if response.status_code == 404:
-                return None
-            return await self._json(response, deadline)
-        finally:
-            await response.aclose()
-
     async def is_alive(self) -> bool:
         """Return whether the server says that it is well, within a second.
 
@@ -127,6 +116,20 @@ class Client:
         deadline = self._deadline(self._timeouts.first_token)
         response = await self._send("POST", "/v1/chat/completions", payload, deadline)
         try:
+            return await self._json(response, deadline)
+        finally:
+            await response.aclose()
+
+    async def post(self, path: str, payload: dict[str, Any], *, seconds: float) -> Any:
+        """Return the JSON that a path answers with, or None when the server has no such path.
+
+        seconds: for the whole exchange.
+        """
+        deadline = self._deadline(seconds)
+        response = await self._send("POST", path, payload, deadline)
+        try:
+            if response.status_code in {404, 405}:
+                return None
             return await self._json(response, deadline)
         finally:
             await response.aclose()

@@ -95,9 +95,9 @@ class Endpoints:
         """Return the JSON at a path of one of the servers, or None where there is none."""
         return await self._likely().get(path)
 
-    async def post(self, path: str, payload: dict[str, Any]) -> Any:
+    async def post(self, path: str, payload: dict[str, Any], *, seconds: float) -> Any:
         """Return the JSON that one of the servers answers to a payload, or None as above."""
-        return await self._likely().post(path, payload)
+        return await self._likely().post(path, payload, seconds=seconds)
 
     async def ask(self, payload: dict[str, Any]) -> Any:
         """Return a whole chat completion."""

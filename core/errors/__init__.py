@@ -5,6 +5,7 @@ ParleyError
 │   ├── InvalidInput
 │   │   ├── EmptyInput
 │   │   ├── InputTooLong
+│   │   │   └── PromptTooLong
 │   │   ├── BodyTooLarge
 │   │   ├── MediaTypeRefused
 │   │   └── UnsupportedParameter
@@ -138,6 +139,7 @@ from core.errors.user import (
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    PromptTooLong,
     RetryRefused,
     RunActive,
     RunCancelled,
@@ -196,6 +198,7 @@ __all__ = [
     "ParleyError",
     "PortInUse",
     "PromptInvalid",
+    "PromptTooLong",
     "RemoteUnavailable",
     "RemoteUnreachable",
     "RerankerUnavailable",

@@ -38,6 +38,12 @@ class InputTooLong(InvalidInput):
     code = "input_too_long"
 
 
+class PromptTooLong(InputTooLong):
+    """The message is too long for the model, with all that has to stand beside it."""
+
+    code = "context_length_exceeded"  # as OpenAI's API calls it
+
+
 class BodyTooLarge(InvalidInput):
     """The request is too large."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import orjson
@@ -13,7 +13,10 @@ import orjson
 class Exchange:
     """One request, and the bytes of its answer."""
 
-    def __init__(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+    def __init__(
+        self, path: str, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.path = path
         self.body = body
         self._reader = reader
         self._writer = writer
@@ -67,11 +70,17 @@ async def faulty(behave: Behaviour) -> AsyncIterator[str]:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handling.add(asyncio.current_task())
-        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
-            body = await reader.readexactly(length)
-            await behave(Exchange(orjson.loads(body) if body else None, reader, writer))
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                path = head.split(" ")[1]
+                length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
+                body = await reader.readexactly(length)
+                await behave(Exchange(path, orjson.loads(body) if body else None, reader, writer))
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -79,6 +88,7 @@ async def faulty(behave: Behaviour) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
-        for task in filter(None, handling):
+        unfinished = [task for task in handling if task is not None and not task.done()]
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*filter(None, handling), return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
