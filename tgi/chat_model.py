@@ -128,7 +128,7 @@ class TgiChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         payload = self._payload(messages, stop, kwargs)
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
-        reading = Reading()
+        reading = Reading(offered=_offered(payload))
         async with aclosing(self.client.stream(payload)) as batches:
             async for frames in batches:
                 # Frames that arrived together leave together: nothing waits, and a message
@@ -140,8 +140,8 @@ class TgiChatModel(BaseChatModel):
         self._note(reading.model, reading.fingerprint)
         yield _chunk(
             AIMessageChunk(
-                content="",
-                tool_call_chunks=rest,
+                content=rest.text,
+                tool_call_chunks=rest.calls,
                 usage_metadata=reading.usage,
                 response_metadata=_metadata(
                     reading.finish_reason, reading.model, reading.fingerprint
@@ -157,7 +157,8 @@ class TgiChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        answer = whole(await self.client.ask(self._payload(messages, stop, kwargs)))
+        payload = self._payload(messages, stop, kwargs)
+        answer = whole(await self.client.ask(payload), offered=_offered(payload))
         self._note(answer.model, answer.fingerprint)
         message = AIMessage(
             content=answer.text,
@@ -248,6 +249,11 @@ class TgiChatModel(BaseChatModel):
 
 def _chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=message)
+
+
+def _offered(payload: dict[str, Any]) -> list[str] | None:
+    """Return the names of the tools in a request; None when it has none."""
+    return [tool["function"]["name"] for tool in payload.get("tools", ())] or None
 
 
 def _metadata(finish_reason: str, model: str, fingerprint: str) -> dict[str, Any]:
