@@ -57,7 +57,8 @@ ParleyError
     │   ├── ModelOverloaded
     │   ├── ModelTimeout
     │   ├── ModelRejected
-    │   └── StreamCut
+    │   ├── StreamCut
+    │   └── AnswerMisfit
     ├── RemoteUnavailable
     │   └── RemoteUnreachable
     ├── CheckFailed
@@ -85,6 +86,7 @@ from core.errors.document import (
 )
 from core.errors.operator import (
     AddressRefused,
+    AnswerMisfit,
     CacheFailed,
     CheckFailed,
     CheckpointRefused,
@@ -146,6 +148,7 @@ from core.errors.user import (
 
 __all__ = [
     "AddressRefused",
+    "AnswerMisfit",
     "ApprovalChanged",
     "ApprovalClaimed",
     "ApprovalDecided",
