@@ -144,7 +144,8 @@ class TgiChatModel(BaseChatModel):
 
         async def read(answer: AIMessage) -> Any:
             try:
-                parsed = parse(schema, answer)
+                cut = answer.response_metadata["finish_reason"] == "length"
+                parsed = parse(schema, str(answer.text), cut=cut)
             except AnswerMisfit as error:
                 if not include_raw:
                     raise

@@ -28,6 +28,7 @@ class Profile:
     inline_refs: bool = False  # a tool's `$defs` do not arrive
     tool_prompt: bool = False  # tool instructions are appended even after a tool's result
     schema_beside_tools: bool = True  # False: an answer's schema and tools together are refused
+    native: bool = False  # it has /generate, with a grammar for the text
 
 
 TGI = Profile(
@@ -42,6 +43,7 @@ TGI = Profile(
     inline_refs=True,
     tool_prompt=True,
     schema_beside_tools=False,
+    native=True,
 )
 VLLM = Profile(name="vllm", server="vllm", identity="version")
 LLAMACPP = Profile(name="llamacpp", server="llama.cpp", identity="props")

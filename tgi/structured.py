@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from langchain_core.messages import AIMessage
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json_schema import dereference_refs
 from pydantic import BaseModel, ValidationError
@@ -16,6 +15,7 @@ from typing_extensions import is_typeddict
 from core.errors import AnswerMisfit, UnsupportedParameter
 from tgi.profiles import Profile
 
+CUT = "The model's answer reached its limit of tokens before its end."
 Shape: TypeAlias = dict[str, Any] | type
 """A JSON schema, a pydantic class, or a TypedDict."""
 
@@ -54,14 +54,13 @@ def inlined(schema: dict[str, Any], profile: Profile) -> dict[str, Any]:
     return {key: value for key, value in dereference_refs(schema).items() if key != "$defs"}
 
 
-def parse(shape: Shape, answer: AIMessage) -> Any:
+def parse(shape: Shape, text: str, *, cut: bool) -> Any:
     """Return the answer as its shape has it: an instance of the pydantic class, or else a dict.
 
-    Raises AnswerMisfit when it has another shape, or ended at the limit of its tokens.
+    cut: it ended at the limit of its tokens. Raises AnswerMisfit then, and for another shape.
     """
-    if answer.response_metadata.get("finish_reason") == "length":
-        raise AnswerMisfit("The model's answer reached its limit of tokens before its end.")
-    text = str(answer.text)
+    if cut:
+        raise AnswerMisfit(CUT)
     try:
         if isinstance(shape, type) and issubclass(shape, BaseModel):
             return shape.model_validate_json(text)

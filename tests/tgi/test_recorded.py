@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
 from text_generation import AsyncClient  # type: ignore[import-untyped]
+from text_generation.types import StreamResponse  # type: ignore[import-untyped]
 
 from core.errors import ModelError, StreamCut
 from core.settings import ModelSettings
@@ -23,6 +24,7 @@ from tests.tgi.scripted import serving
 from tgi.chat_model import TgiChatModel, connect
 from tgi.client import DONE
 from tgi.failures import from_status
+from tgi.native import read
 from tgi.reading import Reading, whole
 
 pytestmark = [
@@ -141,6 +143,24 @@ async def test_completions(recordings: list[Recording]) -> None:
                 assert reading.finish_reason == _reason(mine[-1]["finish_reason"], called=False)
 
 
+async def test_native_answers(recordings: list[Recording]) -> None:
+    """Each recorded answer of /generate is read as it was sent, and each event of its stream."""
+    for recording in recordings:
+        for sent in recording.objects:
+            if recording.kind is Kind.GENERATED:
+                answer = read(sent)
+                assert answer.generated_text == sent["generated_text"]
+                assert answer.cut == (sent["details"]["finish_reason"] == "length")
+                assert _ids(answer.details) == _ids_of(sent["details"])
+                others = getattr(answer.details, "best_of_sequences", None) or []
+                wanted = sent["details"].get("best_of_sequences") or []
+                assert [_ids(other) for other in others] == [_ids_of(other) for other in wanted]
+            if recording.kind is Kind.GENERATED_STREAM:
+                event = StreamResponse.model_validate(sent)
+                assert event.token.text == sent["token"]["text"]
+                assert event.generated_text == sent.get("generated_text")
+
+
 async def test_generate_answers(recordings: list[Recording]) -> None:
     """The unmodified client reads each recorded answer of /generate."""
     player = Player("/")
@@ -196,6 +216,10 @@ def _seen(answer: AIMessage) -> dict[str, Any]:
     }
 
 
+def _ids(details: Any) -> list[tuple[int, str]]:
+    return [(token.id, token.text) for token in details.tokens]
+
+
 # What should arrive, said once more in the plainest code, without any of the reader's.
 
 
@@ -239,6 +263,10 @@ def _streamed(sent: list[dict[str, Any]]) -> dict[str, Any] | None:
 def _call(function: dict[str, Any]) -> tuple[str, Any]:
     given = function.get("arguments", function.get("parameters"))
     return function["name"], json.loads(given) if isinstance(given, str) else given
+
+
+def _ids_of(details: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(token["id"], token["text"]) for token in details["tokens"]]
 
 
 def _list(calls: Any) -> list[dict[str, Any]]:
