@@ -80,6 +80,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.ModelTimeout: 504,
     errors.ModelRejected: 502,
     errors.StreamCut: 502,
+    errors.AnswerMisfit: 502,
     errors.RemoteUnavailable: 502,
     errors.RemoteUnreachable: 502,
     errors.CheckFailed: 503,

@@ -5,21 +5,22 @@ Why not langchain-openai: docs/decisions/0006-chat-model.md.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SkipValidation
 
-from core.errors import ModelError, UnsupportedParameter
+from core.errors import AnswerMisfit, ModelError, UnsupportedParameter
 from core.settings import ModelSettings
 from core.turn import ModelRecord
 from tgi.client import Client, Server, Timeouts, pool
@@ -27,8 +28,10 @@ from tgi.identity import identify
 from tgi.messages import choice_to_wire, to_wire, tool_to_wire
 from tgi.profiles import PROFILES, TGI, Profile
 from tgi.reading import Reading, whole
+from tgi.structured import inlined, parse, schema_of
 
 _PASSED = frozenset({"temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"})
+_NAMED = re.compile(r"[^A-Za-z0-9_-]")  # what OpenAI takes in no name
 _INFO_SECONDS = 300.0  # a server may be replaced under its address
 
 
@@ -119,6 +122,40 @@ class TgiChatModel(BaseChatModel):
             kwargs["tool_choice"] = choice_to_wire(tool_choice)
         return self.bind(**kwargs)
 
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: Literal["json_schema", "function_calling"] = "json_schema",
+        include_raw: bool = False,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """Return this model answering in the shape of `schema`, as LangChain defines it.
+
+        schema: a pydantic class, whose instances come back, or a TypedDict or a JSON schema,
+        which give a dict; checked either way. Raises AnswerMisfit when the answer does not fit.
+        method: the server holds the model to the schema, or the answer is a call of one tool.
+        include_raw: give {"raw", "parsed", "parsing_error"}, and raise no AnswerMisfit.
+        """
+        if method == "function_calling":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if kwargs:
+            raise UnsupportedParameter(f"Unsupported parameter: {', '.join(sorted(kwargs))}.")
+
+        async def read(answer: AIMessage) -> Any:
+            try:
+                cut = answer.response_metadata["finish_reason"] == "length"
+                parsed = parse(schema, str(answer.text), cut=cut)
+            except AnswerMisfit as error:
+                if not include_raw:
+                    raise
+                return {"raw": answer, "parsed": None, "parsing_error": error}
+            if not include_raw:
+                return parsed
+            return {"raw": answer, "parsed": parsed, "parsing_error": None}
+
+        return self.bind(response_schema=schema_of(schema)) | RunnableLambda(read)
+
     async def _astream(
         self,
         messages: list[BaseMessage],
@@ -128,7 +165,7 @@ class TgiChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         payload = self._payload(messages, stop, kwargs)
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
-        reading = Reading()
+        reading = Reading(offered=_offered(payload))
         async with aclosing(self.client.stream(payload)) as batches:
             async for frames in batches:
                 # Frames that arrived together leave together: nothing waits, and a message
@@ -140,8 +177,8 @@ class TgiChatModel(BaseChatModel):
         self._note(reading.model, reading.fingerprint)
         yield _chunk(
             AIMessageChunk(
-                content="",
-                tool_call_chunks=rest,
+                content=rest.text,
+                tool_call_chunks=rest.calls,
                 usage_metadata=reading.usage,
                 response_metadata=_metadata(
                     reading.finish_reason, reading.model, reading.fingerprint
@@ -157,7 +194,8 @@ class TgiChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        answer = whole(await self.client.ask(self._payload(messages, stop, kwargs)))
+        payload = self._payload(messages, stop, kwargs)
+        answer = whole(await self.client.ask(payload), offered=_offered(payload))
         self._note(answer.model, answer.fingerprint)
         message = AIMessage(
             content=answer.text,
@@ -200,10 +238,15 @@ class TgiChatModel(BaseChatModel):
                 payload["tool_prompt"] = " "  # TGI's own would ask for another call, endlessly
         wanted.pop("tool_choice", None)
         if (schema := wanted.pop("response_schema", None)) is not None:
-            name = str(schema.get("title", "answer"))
+            if tools and not self.dialect.schema_beside_tools:
+                raise UnsupportedParameter("An answer has a schema or tools here, not both.")
+            name = _NAMED.sub("_", str(schema.get("title", "answer")))[:64]
             payload["response_format"] = {
                 "type": "json_schema",
-                self.dialect.schema_key: {"name": name, "schema": schema},
+                self.dialect.schema_key: {
+                    "name": name,
+                    "schema": inlined(schema, self.dialect),
+                },
             }
         if unknown := wanted.keys() - _PASSED:
             raise UnsupportedParameter(f"Unsupported parameter: {', '.join(sorted(unknown))}.")
@@ -248,6 +291,11 @@ class TgiChatModel(BaseChatModel):
 
 def _chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=message)
+
+
+def _offered(payload: dict[str, Any]) -> list[str] | None:
+    """Return the names of the tools in a request; None when it has none."""
+    return [tool["function"]["name"] for tool in payload.get("tools", ())] or None
 
 
 def _metadata(finish_reason: str, model: str, fingerprint: str) -> dict[str, Any]:

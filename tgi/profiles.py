@@ -27,6 +27,8 @@ class Profile:
     text_beside_calls: bool = True  # False: text in a message drops the tool calls beside it
     inline_refs: bool = False  # a tool's `$defs` do not arrive
     tool_prompt: bool = False  # tool instructions are appended even after a tool's result
+    schema_beside_tools: bool = True  # False: an answer's schema and tools together are refused
+    native: bool = False  # it has /generate, with a grammar for the text
 
 
 TGI = Profile(
@@ -40,6 +42,8 @@ TGI = Profile(
     text_beside_calls=False,
     inline_refs=True,
     tool_prompt=True,
+    schema_beside_tools=False,
+    native=True,
 )
 VLLM = Profile(name="vllm", server="vllm", identity="version")
 LLAMACPP = Profile(name="llamacpp", server="llama.cpp", identity="props")

@@ -60,7 +60,8 @@ ParleyError
     │   ├── ModelOverloaded
     │   ├── ModelTimeout
     │   ├── ModelRejected
-    │   └── StreamCut
+    │   ├── StreamCut
+    │   └── AnswerMisfit
     ├── RemoteUnavailable
     │   └── RemoteUnreachable
     ├── CheckFailed
@@ -88,6 +89,7 @@ from core.errors.document import (
 )
 from core.errors.operator import (
     AddressRefused,
+    AnswerMisfit,
     CacheFailed,
     CheckFailed,
     CheckpointRefused,
@@ -152,6 +154,7 @@ from core.errors.user import (
 
 __all__ = [
     "AddressRefused",
+    "AnswerMisfit",
     "ApprovalChanged",
     "ApprovalClaimed",
     "ApprovalDecided",

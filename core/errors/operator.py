@@ -149,6 +149,12 @@ class StreamCut(ModelError):
     code = "stream_cut"
 
 
+class AnswerMisfit(ModelError):
+    """The model's answer does not have the shape that was asked for."""
+
+    code = "answer_misfit"
+
+
 class RemoteUnavailable(OperatorError):
     """A server that a tool talks to did not answer as it should."""
 

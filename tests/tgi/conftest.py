@@ -20,8 +20,8 @@ SNAPSHOTS = Path(
 
 @pytest.fixture
 def snapshots() -> Path:
-    """The folder of TGI's recorded answers."""
-    if not (SNAPSHOTS / "MANIFEST.json").exists():
+    """The folder of TGI's recorded answers; TGI_SNAPSHOTS names another one."""
+    if not any(SNAPSHOTS.rglob("*.json")):
         pytest.skip(f"no recorded answers in {SNAPSHOTS}; set TGI_SNAPSHOTS")
     return SNAPSHOTS
 

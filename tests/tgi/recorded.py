@@ -1,7 +1,9 @@
-"""TGI's recorded answers, and a server that gives them again."""
+"""TGI's recorded answers, known by their shape, and a server that gives them again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,32 +27,52 @@ _ADDED = {
 }
 
 
-class Recording(NamedTuple):
-    """One file: answers to parallel requests, or the events of one stream."""
+class Kind(StrEnum):
+    """What an object was sent as."""
 
-    file: str
-    route: str  # /v1/chat/completions, /v1/completions or /
-    streamed: bool
-    objects: list[dict[str, Any]]
+    CHAT = "whole chat answer"
+    CHAT_STREAM = "event of a chat stream"
+    COMPLETION = "whole completion"
+    COMPLETION_STREAM = "event of a completion stream"
+    GENERATED = "answer of /generate"
+    GENERATED_STREAM = "event of /generate_stream"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+STREAMS = {Kind.CHAT_STREAM, Kind.COMPLETION_STREAM, Kind.GENERATED_STREAM}
+
+
+class Recording(NamedTuple):
+    """One file: an answer, answers to parallel requests, or the events of one stream."""
+
+    file: str  # inside its folder
+    kind: Kind
+    objects: list[dict[str, Any]]  # as TGI sent them
 
 
 def load(folder: Path) -> list[Recording]:
-    """Return every recording of the manifest, as TGI sent it."""
-    manifest = orjson.loads((folder / "MANIFEST.json").read_bytes())
+    """Return every recording under a folder, by file name; the manifest is not needed."""
     recordings = []
-    for entry in manifest["files"]:
-        data = orjson.loads((folder / entry["file"]).read_bytes())
-        objects = [_as_sent(item) for item in (data if isinstance(data, list) else [data])]
-        route = entry["route"].split()[0]
-        recordings.append(
-            Recording(
-                entry["file"],
-                "/" if route == "/generate" else route,
-                "(stream)" in entry["route"],
-                objects,
-            )
-        )
+    for path in sorted(folder.rglob("*.json")):
+        if path.name == "MANIFEST.json":
+            continue
+        objects = [_as_sent(item) for item in _objects(orjson.loads(path.read_bytes()))]
+        name = path.relative_to(folder).as_posix()
+        recordings.append(Recording(name, recognise(objects), objects))
     return recordings
+
+
+def recognise(objects: list[dict[str, Any]]) -> Kind:
+    """Return what all these objects are; UNKNOWN when they are not all of one kind."""
+    # An event without choices has the usage of a stream whose other events say which.
+    kinds = {_kind(item) for item in objects if item.get("choices") != []}
+    kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
+    if kind is Kind.COMPLETION and any(
+        not choice["finish_reason"] for item in objects for choice in item["choices"]
+    ):
+        return Kind.COMPLETION_STREAM  # only an event may leave open how it ends
+    return kind
 
 
 class Player:
@@ -59,10 +81,11 @@ class Player:
     def __init__(self, route: str) -> None:
         self.app = Starlette(routes=[Route(route, self._answer, methods=["POST"])])
         self._play: dict[str, Any] | list[dict[str, Any]] = {}
+        self._done = True
 
-    def play(self, sent: dict[str, Any] | list[dict[str, Any]]) -> None:
-        """Set the answer: an object, or the events of a stream."""
-        self._play = sent
+    def play(self, sent: dict[str, Any] | list[dict[str, Any]], *, done: bool = True) -> None:
+        """Set the answer: an object, or the events of a stream; `done` ends it with [DONE]."""
+        self._play, self._done = sent, done
 
     async def _answer(self, request: Request) -> Response:
         sent = self._play
@@ -71,9 +94,32 @@ class Player:
             body = orjson.dumps([sent] if request.url.path == "/" else sent)
             return Response(body, media_type="application/json")
         frames = [b"data: " + orjson.dumps(item) + b"\n\n" for item in sent]
-        return StreamingResponse(
-            iter([*frames, b"data: [DONE]\n\n"]), media_type="text/event-stream"
-        )
+        end = [b"data: [DONE]\n\n"] if self._done else []
+        return StreamingResponse(iter([*frames, *end]), media_type="text/event-stream")
+
+
+def _objects(data: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(data, dict):
+        yield data
+    for item in data if isinstance(data, list) else ():
+        yield from _objects(item)
+
+
+def _kind(item: dict[str, Any]) -> Kind:
+    if "choices" in item:
+        first = item["choices"][0]
+        for key, kind in (
+            ("delta", Kind.CHAT_STREAM),
+            ("message", Kind.CHAT),
+            ("text", Kind.COMPLETION),
+        ):
+            if key in first:
+                return kind
+    if "token" in item:
+        return Kind.GENERATED_STREAM
+    if "generated_text" in item:
+        return Kind.GENERATED
+    return Kind.ERROR if "error" in item else Kind.UNKNOWN
 
 
 def _as_sent(value: Any) -> Any:

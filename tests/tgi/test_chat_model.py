@@ -119,8 +119,8 @@ async def test_a_schema_shapes_the_answer(chat: TgiChatModel) -> None:
     assert orjson.loads(str(answer.content)) == {"city": "Warsaw", "since": 1596}
 
 
-async def test_structured_output() -> None:
-    """LangChain's with_structured_output works through the tool calls."""
+async def test_structured_output_as_a_call() -> None:
+    """LangChain's with_structured_output works through the tool calls too."""
 
     class Place(BaseModel):
         """A place."""
@@ -132,7 +132,8 @@ async def test_structured_output() -> None:
         serving(create_app(ScriptedModel(lambda **_: script))) as url,
         connect(SETTINGS, url=url) as chat,
     ):
-        assert await chat.with_structured_output(Place).ainvoke("?") == Place(city="Warsaw")
+        placed = chat.with_structured_output(Place, method="function_calling")
+        assert await placed.ainvoke("?") == Place(city="Warsaw")
 
 
 async def test_a_refusal_inside_a_stream(chat: TgiChatModel) -> None:
