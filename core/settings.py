@@ -62,6 +62,10 @@ class ModelSettings(BaseSettings):
     first_token_timeout_seconds: float = Field(60.0, gt=0, description="Until the first token.")
     idle_timeout_seconds: float = Field(30.0, gt=0, description="Between two tokens.")
     total_timeout_seconds: float = Field(120.0, gt=0, description="Until the end of an answer.")
+    breaker_failures: int = Field(
+        5, ge=1, description="In a row; then a server is left alone for a while."
+    )
+    breaker_seconds: float = Field(60.0, gt=0, description="That while.")
 
 
 class KnowledgeSettings(BaseSettings):

@@ -13,6 +13,7 @@ from core.errors import SettingsInvalid
 from core.files import Closed, read
 from core.price import Price
 from core.settings import ModelSettings
+from tgi.hosted import Provider
 
 VARIABLE = "MODEL_FILE"
 Task = Literal["answer", "rewrite", "classify", "judge", "summarise"]
@@ -30,10 +31,12 @@ def _address(url: str) -> str:
 
 
 class Model(Closed):
-    """One model and the servers that serve it."""
+    """One model and the servers that serve it, or the provider that does."""
 
-    endpoints: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(min_length=1)
+    endpoints: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     profile: Profile = "tgi"
+    provider: Provider | None = None  # instead of endpoints; needs its extra
+    options: Mapping[str, Any] = {}  # what the provider's class takes besides: azure_endpoint, …
     name: str = "tgi"  # sent with each request; TGI takes `tgi` for its base model
     adapter: str | None = None  # LoRA adapter on the base model that is served there
     api_key_env: str | None = None  # the variable of the environment that holds the key
@@ -42,6 +45,14 @@ class Model(Closed):
     price: Price = Price()  # USD per million tokens
     quality: Share | Mapping[Task, Share] = 1.0  # how good it is, by your own evals
     tokenizer: Path | None = None  # its tokenizer.json; None: the server is asked
+
+    @model_validator(mode="after")
+    def _is_served(self) -> Model:
+        if bool(self.endpoints) == bool(self.provider):
+            raise ValueError("either endpoints or a provider is needed")
+        if self.provider and self.api_key_env is None:
+            raise ValueError("a provider asks for a key: name its variable in api_key_env")
+        return self
 
     def good(self, task: Task) -> float:
         """Return how good it is at a task, in [0, 1]."""

@@ -21,7 +21,6 @@ T = TypeVar("T")
 Frames = list[dict[str, Any]]
 ATTEMPTS = 3  # of one request, or one for each server where there are more
 WAIT_SECONDS = 0.1  # at most, before a server is asked again; twice that the next time
-REST_SECONDS = 60.0  # for which a server that fails is left alone
 BROKEN = (ModelUnavailable, ModelTimeout, StreamCut)
 PASSING = (*BROKEN, ModelOverloaded)  # overload passes too, but it is a sign of life
 
@@ -52,11 +51,11 @@ class RetryBudget:
 class Endpoint:
     """One server: its client, how many requests it works on, and whether it is left alone."""
 
-    def __init__(self, name: str, client: Client, breaker: Breaker | None = None) -> None:
+    def __init__(self, name: str, client: Client, breaker: Breaker) -> None:
         """name: what logs and metrics call it."""
         self.name = name
         self.client = client
-        self.breaker = breaker or Breaker(rest_seconds=REST_SECONDS)
+        self.breaker = breaker
         self.busy = 0
 
     @asynccontextmanager

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-import httpx
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
+from core.breaker import Breaker
 from core.errors import ModelError, ModelUnavailable, SettingsInvalid
 from core.metrics import Metrics
 from core.price import cost_usd
@@ -25,7 +25,8 @@ from tgi import catalog
 from tgi.catalog import Catalog, Model, Task
 from tgi.chat_model import TgiChatModel
 from tgi.client import Client, Timeouts, pool
-from tgi.endpoints import Endpoint, Endpoints
+from tgi.endpoints import BROKEN, Endpoint, Endpoints
+from tgi.hosted import hosted
 from tgi.identity import identify
 from tgi.local import LocalModel
 from tgi.profiles import PROFILES
@@ -60,11 +61,14 @@ class Served:
 
     spec: Model
     chat: BaseChatModel
-    endpoints: Endpoints | None = None  # None: in this process
+    endpoints: Endpoints | None = None  # None: at a provider, or in this process
+    breaker: Breaker | None = None  # of a provider; endpoints have one each
 
     @property
     def healthy(self) -> bool:
         """Return whether it may be asked now."""
+        if self.breaker is not None:
+            return not self.breaker.rests
         return self.endpoints is None or self.endpoints.healthy
 
 
@@ -148,13 +152,21 @@ class Models:
         try:
             yield call
             outcome = "answered"
+            self._note(choice, failed=False)
         except ModelError as error:
             call.error = outcome = error.code
+            self._note(choice, failed=isinstance(error, BROKEN))
             raise
         finally:
             call.ms = (time.perf_counter() - began) * 1000
             if self._metrics is not None:
                 self._metrics.model_calls.labels(choice.name, task, outcome).inc()
+
+    def _note(self, choice: Choice, *, failed: bool) -> None:
+        """Tell the breaker of a provider how a call ended."""
+        served = self._served.get(choice.name)
+        if served is not None and served.breaker is not None:
+            served.breaker.note(failed=failed)
 
     def record(self, call: Call) -> ModelCall:
         """Return what the turn log keeps of a call."""
@@ -230,18 +242,31 @@ async def connect(
         served = {}
         for name, spec in file.models.items():
             key = _key(spec, settings, environment, own=settings.file is None)
+            limit = spec.max_output_tokens or settings.max_output_tokens
+            if spec.provider is not None:
+                chat = hosted(
+                    spec.provider,
+                    name=spec.name,
+                    key=key or "",
+                    max_tokens=limit,
+                    seconds=timeouts.total,
+                    options=spec.options,
+                )
+                served[name] = Served(spec, chat, breaker=_breaker(settings))
+                continue
             clients = []
             for address in spec.endpoints:
                 http = await stack.enter_async_context(pool(address, timeouts))
-                clients.append(_endpoint(http, address, key, timeouts))
+                client = Client(http, address, api_key=key, timeouts=timeouts)
+                clients.append(Endpoint(_host(address), client, _breaker(settings)))
             endpoints = Endpoints(clients)
-            chat = TgiChatModel(
+            own = TgiChatModel(
                 client=endpoints,
                 dialect=PROFILES[spec.profile],
                 model_name=spec.adapter or spec.name,
-                max_tokens=spec.max_output_tokens or settings.max_output_tokens,
+                max_tokens=limit,
             )
-            served[name] = Served(spec, chat, endpoints)
+            served[name] = Served(spec, own, endpoints)
         yield Models(file, served, last=local(embedder), metrics=metrics)
 
 
@@ -256,12 +281,14 @@ def local(embedder: Embedder) -> LocalModel:
     return LocalModel(make=make)
 
 
-def _endpoint(http: httpx.AsyncClient, url: str, key: str | None, timeouts: Timeouts) -> Endpoint:
+def _host(url: str) -> str:
+    """Return what logs and metrics call a server."""
     parts = urlsplit(url)
-    return Endpoint(
-        f"{parts.hostname}:{parts.port or parts.scheme}",
-        Client(http, url, api_key=key, timeouts=timeouts),
-    )
+    return f"{parts.hostname}:{parts.port or parts.scheme}"
+
+
+def _breaker(settings: ModelSettings) -> Breaker:
+    return Breaker(failures=settings.breaker_failures, rest_seconds=settings.breaker_seconds)
 
 
 def _key(
