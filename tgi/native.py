@@ -6,7 +6,6 @@ our own. Why: docs/decisions/0022-native-client.md.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +27,6 @@ from text_generation.types import (  # type: ignore[import-untyped]
 from core.errors import (
     AnswerMisfit,
     ModelRejected,
-    ModelTimeout,
     ModelUnavailable,
     UnsupportedParameter,
 )
@@ -135,13 +133,7 @@ class Native:
             raise UnsupportedParameter(f"The model cannot be asked this: {error}") from error
         if self._adapter_id is not None:
             payload["parameters"]["adapter_id"] = self._adapter_id
-        try:
-            async with asyncio.timeout(self._seconds):
-                body = await self._server.post("/generate", payload)
-        except TimeoutError as error:
-            raise ModelTimeout(
-                f"The model server did not do a small task within {self._seconds:g} s."
-            ) from error
+        body = await self._server.post("/generate", payload, seconds=self._seconds)
         if body is None:
             raise ModelRejected("The model server has no /generate.", hint="Check MODEL_PROFILE.")
         return read(body)
