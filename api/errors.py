@@ -81,6 +81,7 @@ STATUS: Mapping[type[ParleyError], int] = {
     errors.ModelRejected: 502,
     errors.StreamCut: 502,
     errors.AnswerMisfit: 502,
+    errors.AdapterMissing: 503,
     errors.RemoteUnavailable: 502,
     errors.RemoteUnreachable: 502,
     errors.CheckFailed: 503,

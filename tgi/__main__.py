@@ -1,4 +1,4 @@
-"""python -m tgi serve: the embedded model server on this machine."""
+"""python -m tgi: the embedded model server (serve), and a look at any other one (probe)."""
 
 from __future__ import annotations
 
@@ -100,6 +100,57 @@ def serve(
         pass  # Ctrl-C is how a person ends it
     finally:
         embedder.close()
+
+
+@app.command()
+def probe(
+    url: Annotated[str, typer.Argument(help="Base URL of the server.")],
+    profile: Annotated[
+        str | None, typer.Option(help="tgi, vllm, llamacpp or openai. Default: found out.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model. Default: the first it lists.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Variable of the environment that holds the key.")
+    ] = None,
+    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter it should have.")] = None,
+    load: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Requests at once in the overload check.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="A check to leave out.")] = None,
+    timeout_s: Annotated[
+        float, typer.Option(min=1, help="Until the first token, in seconds.")
+    ] = 60.0,
+    json_file: Annotated[
+        typer.FileTextWrite | None,
+        typer.Option("--json", encoding="utf-8", help="File that the result is written to."),
+    ] = None,
+) -> None:
+    """Find out which server stands at URL, and what of Parley's needs holds there."""
+    import asyncio
+
+    from tgi.client import Timeouts
+    from tgi.probe.report import run
+
+    try:
+        holds = asyncio.run(
+            run(
+                url,
+                profile=profile,
+                model=model,
+                api_key_env=api_key_env,
+                adapter=adapter,
+                load=load,
+                skip=skip or (),
+                timeouts=Timeouts(first_token=timeout_s, total=2 * timeout_s),
+                json_file=json_file,
+            )
+        )
+    except ParleyError as error:
+        typer.echo(f"{error.message} {error.hint or ''}".strip(), err=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(0 if holds else 1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SkipValidation
 from core.errors import AnswerMisfit, ModelError, UnsupportedParameter
 from core.settings import ModelSettings
 from core.turn import ModelRecord
+from tgi.adapters import Adapter, asking
 from tgi.client import Client, Server, Timeouts, pool
 from tgi.identity import identify
 from tgi.messages import choice_to_wire, to_wire, tool_to_wire
@@ -71,7 +72,7 @@ class TgiChatModel(BaseChatModel):
     The last chunk has `usage_metadata` and, in `response_metadata`, `finish_reason`
     (stop, length, tool_calls, content_filter), `model_name` and `system_fingerprint`.
     Raises ModelUnavailable, ModelOverloaded, ModelTimeout, ModelRejected, StreamCut,
-    and UnsupportedParameter before anything is sent.
+    AdapterMissing, and UnsupportedParameter before anything is sent.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -80,11 +81,13 @@ class TgiChatModel(BaseChatModel):
     dialect: Profile = TGI
     model_name: str = "tgi"
     max_tokens: int = 512
+    adapter: Adapter | None = None  # LoRA adapter on the base model that `model_name` names
 
     _record: ModelRecord | None = PrivateAttr(None)
     _record_until: float = PrivateAttr(0.0)
     _fingerprint: str = PrivateAttr("")
     _answered_by: str = PrivateAttr("")
+    _adapting: dict[str, Any] | None = PrivateAttr(None)
 
     async def info(self, *, refresh: bool = False) -> ModelRecord:
         """Return which model really answers, as the server says; cached for five minutes.
@@ -164,6 +167,7 @@ class TgiChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         payload = self._payload(messages, stop, kwargs)
+        payload |= await self._adapted()
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
         reading = Reading(offered=_offered(payload))
         async with aclosing(self.client.stream(payload)) as batches:
@@ -194,7 +198,7 @@ class TgiChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        payload = self._payload(messages, stop, kwargs)
+        payload = self._payload(messages, stop, kwargs) | await self._adapted()
         answer = whole(await self.client.ask(payload), offered=_offered(payload))
         self._note(answer.model, answer.fingerprint)
         message = AIMessage(
@@ -255,6 +259,14 @@ class TgiChatModel(BaseChatModel):
         if not self.dialect.presence_penalty:
             wanted.pop("presence_penalty", None)
         return payload | wanted
+
+    async def _adapted(self) -> dict[str, Any]:
+        """Return what a request says to be answered with the adapter; looked up once."""
+        if self._adapting is None:
+            adapter = self.adapter
+            found = adapter and await asking(self.client, self.dialect, adapter)
+            self._adapting = found or {}
+        return self._adapting
 
     def _note(self, model: str, fingerprint: str) -> None:
         """Remember who answered; another fingerprint means that the server has changed."""

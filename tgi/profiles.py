@@ -29,6 +29,9 @@ class Profile:
     tool_prompt: bool = False  # tool instructions are appended even after a tool's result
     schema_beside_tools: bool = True  # False: an answer's schema and tools together are refused
     native: bool = False  # it has /generate, with a grammar for the text
+    # An adapter is asked for by name as a model, which is listed, or taken without a word; or else
+    # by its number in a list of its own.
+    adapters: Literal["listed", "unlisted", "numbered"] = "listed"
 
 
 TGI = Profile(
@@ -44,9 +47,10 @@ TGI = Profile(
     tool_prompt=True,
     schema_beside_tools=False,
     native=True,
+    adapters="unlisted",
 )
 VLLM = Profile(name="vllm", server="vllm", identity="version")
-LLAMACPP = Profile(name="llamacpp", server="llama.cpp", identity="props")
+LLAMACPP = Profile(name="llamacpp", server="llama.cpp", identity="props", adapters="numbered")
 OPENAI = Profile(
     name="openai",
     server="openai",

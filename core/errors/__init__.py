@@ -61,7 +61,8 @@ ParleyError
     │   ├── ModelTimeout
     │   ├── ModelRejected
     │   ├── StreamCut
-    │   └── AnswerMisfit
+    │   ├── AnswerMisfit
+    │   └── AdapterMissing
     ├── RemoteUnavailable
     │   └── RemoteUnreachable
     ├── CheckFailed
@@ -88,6 +89,7 @@ from core.errors.document import (
     DocumentUnsupported,
 )
 from core.errors.operator import (
+    AdapterMissing,
     AddressRefused,
     AnswerMisfit,
     CacheFailed,
@@ -153,6 +155,7 @@ from core.errors.user import (
 )
 
 __all__ = [
+    "AdapterMissing",
     "AddressRefused",
     "AnswerMisfit",
     "ApprovalChanged",

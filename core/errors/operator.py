@@ -155,6 +155,12 @@ class AnswerMisfit(ModelError):
     code = "answer_misfit"
 
 
+class AdapterMissing(ModelError):
+    """The model server does not have the adapter that was asked for."""
+
+    code = "adapter_missing"
+
+
 class RemoteUnavailable(OperatorError):
     """A server that a tool talks to did not answer as it should."""
 

@@ -172,7 +172,7 @@ async def test_a_deadline() -> None:
         closed.set()
 
     async with faulty(hang) as url, native(url, seconds=0.05) as client:
-        with pytest.raises(ModelTimeout, match="in time"):
+        with pytest.raises(ModelTimeout):
             await client.yes("?")
         await closed.wait()
 
