@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -27,11 +27,12 @@ from tools.policy import Policy
 from tools.registry import Registry
 
 Asked = tuple[str, Mapping[str, Any] | str]  # name of a tool, its arguments
-Script = Sequence[str | Sequence[Asked]]
+Entry = str | Sequence[str | Asked]
+Script = Sequence[Entry]
 
 
 class AskingModel(edges.ScriptedModel):
-    """Goes through its script: each entry is text, or the tools it asks for at once.
+    """Goes through its script: each entry is text, or the tools it asks for, with text between.
 
     Where it stands is told by the conversation alone, as with a real model: so a process that
     takes over gets the same answers. What it was told is kept, newest last.
@@ -41,7 +42,7 @@ class AskingModel(edges.ScriptedModel):
     _told: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
     _offered: list[list[str]] = PrivateAttr(default_factory=list)
 
-    def plays(self, *script: str | Sequence[Asked]) -> AskingModel:
+    def plays(self, *script: Entry) -> AskingModel:
         """Play this script from now on; its last entry is repeated."""
         self._script = script
         return self
@@ -80,24 +81,29 @@ class AskingModel(edges.ScriptedModel):
         entry = script[min(steps, len(script) - 1)]
         if not isinstance(entry, str) and not offered:
             entry = "That is as far as I got."
-        if isinstance(entry, str):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=entry))
-        else:
-            for place, (name, arguments) in enumerate(entry):
-                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                half = len(text) // 2  # servers send arguments in pieces
-                for piece, first in ((text[:half], True), (text[half:], False)):
-                    chunk = tool_call_chunk(
-                        name=name if first else None, args=piece, id="0", index=place
-                    )
-                    message = AIMessageChunk(content="", tool_call_chunks=[chunk])
-                    yield ChatGenerationChunk(message=message)
+        for place, part in enumerate([entry] if isinstance(entry, str) else entry):
+            for message in _said(part) if isinstance(part, str) else _call(part, place):
+                yield ChatGenerationChunk(message=message)
         end = AIMessageChunk(
             content="",
             usage_metadata=edges.USAGE,
             response_metadata={"finish_reason": "stop"},
         )
         yield ChatGenerationChunk(message=end)
+
+
+def _said(text: str) -> Iterator[AIMessageChunk]:
+    yield AIMessageChunk(content=text)
+
+
+def _call(asked: Asked, place: int) -> Iterator[AIMessageChunk]:
+    """Yield a call of a tool as servers send it: its arguments come in pieces."""
+    name, arguments = asked
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    half = len(text) // 2
+    for piece, named in ((text[:half], name), (text[half:], None)):
+        chunk = tool_call_chunk(name=named, args=piece, id="0", index=place)
+        yield AIMessageChunk(content="", tool_call_chunks=[chunk])
 
 
 class TaskIntents(edges.ScriptedIntents):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from db.pool import Database
 from evals import asking
-from evals.asking import Asked, AskingModel, TaskIntents
+from evals.asking import AskingModel
 from nodes.context import Services
 from tests.graphs.turns import TENANT
 from tools import approvals
@@ -18,7 +18,6 @@ from tools.registry import Registry
 from tools.reviews import Choice, Decision, Reviews
 from tools.tool import Caller, Tool
 
-__all__ = ["Asked", "AskingModel", "TaskIntents"]
 REVIEWER = Caller(TENANT, "rita", roles=frozenset({"reviewer"}))
 
 
@@ -42,8 +41,3 @@ async def decide(
     """Decide an approval as a reviewer."""
     reviews = Reviews(used.database, used.tools, used.policy)
     return await reviews.decide(approval_id, Decision(choice, **more), by)
-
-
-def registry(tools: Iterable[Tool]) -> Registry:
-    """Return a registry of these tools."""
-    return Registry(tools)

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
@@ -16,6 +15,7 @@ from core.events import Event
 from core.metrics import Metrics
 from db.keys import RequestKey
 from db.pool import Database
+from evals.asking import AskingModel
 from evals.bench import edges
 from graphs.admission import Multitask, StartedRun
 from graphs.runner import Pace, Runner
@@ -74,28 +74,6 @@ class GatedModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
-class AskingModel(edges.ScriptedModel):
-    """Says a sentence and asks for `send_letter`; once it has a result, says that it is done."""
-
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        if any(isinstance(message, ToolMessage) for message in messages):
-            message = AIMessageChunk(content="It is done.")
-        else:
-            call = tool_call_chunk(name="send_letter", args='{"to": "Ada"}', id="0", index=0)
-            message = AIMessageChunk(content="I will see.", tool_call_chunks=[call])
-        yield ChatGenerationChunk(message=message)
-        end = AIMessageChunk(
-            content="", usage_metadata=edges.USAGE, response_metadata={"finish_reason": "stop"}
-        )
-        yield ChatGenerationChunk(message=end)
-
-
 async def _send(arguments: Arguments, caller: Caller, key: str) -> Output:
     return Output(f"Sent to {arguments['to']}.")
 
@@ -113,6 +91,11 @@ LETTER = Tool(
     declaration=Declaration(effect="internal_write", idempotency="keyed"),
     run=_send,
 )
+
+
+def writing() -> AskingModel:
+    """Return a model that says a sentence and asks for `send_letter`, and later that it is done."""
+    return AskingModel().plays(["I will see.", ("send_letter", {"to": "Ada"})], "It is done.")
 
 
 def services(
