@@ -13,18 +13,9 @@ from langchain_core.outputs import ChatGenerationChunk
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from core.metrics import Metrics
 from core.turn import Intent
-from db.pool import Database
 from evals.bench import edges
-from nodes.alike import Alike
-from nodes.context import Services
 from nodes.intents import Guess
-from nodes.prompts import Prompts
-from nodes.replies import Replies
-from tgi.models import Models
-from tools.policy import Policy
-from tools.registry import Registry
 
 Asked = tuple[str, Mapping[str, Any] | str]  # name of a tool, its arguments
 Entry = str | Sequence[str | Asked]
@@ -112,24 +103,3 @@ class TaskIntents(edges.ScriptedIntents):
     async def classify(self, text: str, vector: NDArray[Any], *, tenant_id: str) -> Guess:
         """Return "action"."""
         return Guess(Intent.ACTION, 1.0, 1.0)
-
-
-def acting(database: Database, model: AskingModel, tools: Registry, policy: Policy) -> Services:
-    """Return services whose user wants something done: a real database, scripted outer edges."""
-    scripted: dict[str, Any] = {
-        "embedder": edges.ScriptedEmbedder(),
-        "search": edges.scripted_search,
-        "models": Models.of(model),
-        "guard": edges.ScriptedGuard(),
-        "intents": TaskIntents(),
-        "alike": Alike.load(),
-        "metrics": Metrics(),
-    }
-    return Services(
-        database=database,
-        prompts=Prompts.load(),
-        replies=Replies.load(),
-        tools=tools,
-        policy=policy,
-        **scripted,
-    )

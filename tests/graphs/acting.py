@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from db.pool import Database
-from evals import asking
-from evals.asking import AskingModel
+from evals.asking import AskingModel, TaskIntents
+from evals.bench.edges import services
 from nodes.context import Services
 from tests.graphs.turns import TENANT
 from tools import approvals
 from tools.approvals import Approval, Wanted
 from tools.policy import Policy
-from tools.registry import Registry
 from tools.reviews import Choice, Decision, Reviews
 from tools.tool import Caller, Tool
 
@@ -25,7 +24,7 @@ def acting(
     database: Database, model: AskingModel, tools: Iterable[Tool], policy: Policy | None = None
 ) -> Services:
     """Return services with these tools, by default under the policy that comes along."""
-    return asking.acting(database, model, Registry(tools), policy or Policy.load())
+    return services(database, model, tools, intents=TaskIntents(), policy=policy)
 
 
 async def pending(database: Database, tenant_id: str = TENANT) -> list[Approval]:

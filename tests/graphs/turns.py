@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -12,20 +12,12 @@ from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from core.events import Event
-from core.metrics import Metrics
 from db.keys import RequestKey
-from db.pool import Database
 from evals.asking import AskingModel
 from evals.bench import edges
+from evals.bench.edges import services as services
 from graphs.admission import Multitask, StartedRun
 from graphs.runner import Pace, Runner
-from nodes.alike import Alike
-from nodes.context import Services
-from nodes.prompts import Prompts
-from nodes.replies import Replies
-from tgi.models import Models
-from tools.policy import Policy
-from tools.registry import Registry
 from tools.tool import Arguments, Caller, Declaration, Output, Tool
 
 TENANT = "default"
@@ -96,27 +88,6 @@ LETTER = Tool(
 def writing() -> AskingModel:
     """Return a model that says a sentence and asks for `send_letter`, and later that it is done."""
     return AskingModel().plays(["I will see.", ("send_letter", {"to": "Ada"})], "It is done.")
-
-
-def services(
-    database: Database,
-    model: edges.ScriptedModel | None = None,
-    tools: Iterable[Tool] = (),
-    policy: Policy | None = None,
-) -> Services:
-    """Return the services of a turn over a real database."""
-    scripted: dict[str, Any] = {
-        "embedder": edges.ScriptedEmbedder(),
-        "search": edges.scripted_search,
-        "models": Models.of(model or edges.ScriptedModel()),
-        "guard": edges.ScriptedGuard(),
-        "intents": edges.ScriptedIntents(),
-        "alike": Alike.load(),
-        "metrics": Metrics(),
-        "tools": Registry(tools),
-        "policy": policy or Policy.load(),
-    }
-    return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
 
 
 async def begin(
