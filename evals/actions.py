@@ -27,15 +27,14 @@ from db.embedded import embedded_postgres
 from db.migrate import migrate
 from db.pool import Database
 from evals import retail
-from evals.asking import AskingModel, Script, acting
+from evals.asking import AskingModel, Script, TaskIntents
+from evals.bench import edges
 from evals.retail import Store
 from evals.spread import share
 from graphs.runner import Pace, Runner
 from nodes.context import Limits
 from tools import ledger
 from tools.ledger import Call
-from tools.policy import Policy
-from tools.registry import Registry
 from tools.reviews import Decision, Reviews
 from tools.tool import Caller
 
@@ -103,8 +102,8 @@ async def run(data: Path, *, sample: int | None = None) -> dict[str, Any]:
         async with embedded_postgres(Path(name)) as postgres:
             await migrate(postgres.admin_url)
             async with Database.open(postgres.url) as database:
-                tools = Registry(retail.tools(stores, schemas))
-                services = acting(database, model, tools, Policy.load())
+                tools = retail.tools(stores, schemas)
+                services = edges.services(database, model, tools, intents=TaskIntents())
                 async with Runner(services, LIMITS, Pace(), NullTracer()) as runner:
                     places = asyncio.Semaphore(AT_ONCE)
                     played = await asyncio.gather(

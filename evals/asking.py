@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -13,25 +13,17 @@ from langchain_core.outputs import ChatGenerationChunk
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from core.metrics import Metrics
 from core.turn import Intent
-from db.pool import Database
 from evals.bench import edges
-from nodes.alike import Alike
-from nodes.context import Services
 from nodes.intents import Guess
-from nodes.prompts import Prompts
-from nodes.replies import Replies
-from tgi.models import Models
-from tools.policy import Policy
-from tools.registry import Registry
 
 Asked = tuple[str, Mapping[str, Any] | str]  # name of a tool, its arguments
-Script = Sequence[str | Sequence[Asked]]
+Entry = str | Sequence[str | Asked]
+Script = Sequence[Entry]
 
 
 class AskingModel(edges.ScriptedModel):
-    """Goes through its script: each entry is text, or the tools it asks for at once.
+    """Goes through its script: each entry is text, or the tools it asks for, with text between.
 
     Where it stands is told by the conversation alone, as with a real model: so a process that
     takes over gets the same answers. What it was told is kept, newest last.
@@ -41,7 +33,7 @@ class AskingModel(edges.ScriptedModel):
     _told: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
     _offered: list[list[str]] = PrivateAttr(default_factory=list)
 
-    def plays(self, *script: str | Sequence[Asked]) -> AskingModel:
+    def plays(self, *script: Entry) -> AskingModel:
         """Play this script from now on; its last entry is repeated."""
         self._script = script
         return self
@@ -80,18 +72,9 @@ class AskingModel(edges.ScriptedModel):
         entry = script[min(steps, len(script) - 1)]
         if not isinstance(entry, str) and not offered:
             entry = "That is as far as I got."
-        if isinstance(entry, str):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=entry))
-        else:
-            for place, (name, arguments) in enumerate(entry):
-                text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-                half = len(text) // 2  # servers send arguments in pieces
-                for piece, first in ((text[:half], True), (text[half:], False)):
-                    chunk = tool_call_chunk(
-                        name=name if first else None, args=piece, id="0", index=place
-                    )
-                    message = AIMessageChunk(content="", tool_call_chunks=[chunk])
-                    yield ChatGenerationChunk(message=message)
+        for place, part in enumerate([entry] if isinstance(entry, str) else entry):
+            for message in _said(part) if isinstance(part, str) else _call(part, place):
+                yield ChatGenerationChunk(message=message)
         end = AIMessageChunk(
             content="",
             usage_metadata=edges.USAGE,
@@ -100,30 +83,23 @@ class AskingModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
+def _said(text: str) -> Iterator[AIMessageChunk]:
+    yield AIMessageChunk(content=text)
+
+
+def _call(asked: Asked, place: int) -> Iterator[AIMessageChunk]:
+    """Yield a call of a tool as servers send it: its arguments come in pieces."""
+    name, arguments = asked
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    half = len(text) // 2
+    for piece, named in ((text[:half], name), (text[half:], None)):
+        chunk = tool_call_chunk(name=named, args=piece, id="0", index=place)
+        yield AIMessageChunk(content="", tool_call_chunks=[chunk])
+
+
 class TaskIntents(edges.ScriptedIntents):
     """Takes everything for a task."""
 
     async def classify(self, text: str, vector: NDArray[Any], *, tenant_id: str) -> Guess:
         """Return "action"."""
         return Guess(Intent.ACTION, 1.0, 1.0)
-
-
-def acting(database: Database, model: AskingModel, tools: Registry, policy: Policy) -> Services:
-    """Return services whose user wants something done: a real database, scripted outer edges."""
-    scripted: dict[str, Any] = {
-        "embedder": edges.ScriptedEmbedder(),
-        "search": edges.scripted_search,
-        "models": Models.of(model),
-        "guard": edges.ScriptedGuard(),
-        "intents": TaskIntents(),
-        "alike": Alike.load(),
-        "metrics": Metrics(),
-    }
-    return Services(
-        database=database,
-        prompts=Prompts.load(),
-        replies=Replies.load(),
-        tools=tools,
-        policy=policy,
-        **scripted,
-    )

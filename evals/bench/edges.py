@@ -6,7 +6,7 @@ So what differs between the two is only what carries a turn: runs, events, check
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,19 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from numpy.typing import NDArray
 
+from core.metrics import Metrics
 from core.turn import Intent, ModelRecord, Passage
+from db.pool import Database
+from nodes.alike import Alike
+from nodes.context import Services
 from nodes.intents import Guess
+from nodes.prompts import Prompts
+from nodes.replies import Replies
 from safety.guard import Verdict
+from tgi.models import Models
+from tools.policy import Policy
+from tools.registry import Registry
+from tools.tool import Tool
 
 TOKENS = 64  # of one answer
 WORDS = [f"word{n} " for n in range(TOKENS - 4)] + ["and", " done", " [1]", "."]
@@ -134,3 +144,31 @@ class ScriptedIntents:
     async def classify(self, text: str, vector: NDArray[np.float32], *, tenant_id: str) -> Guess:
         """Return "question"."""
         return Guess(Intent.KNOWLEDGE, 1.0, 1.0)
+
+
+def services(
+    database: Database,
+    model: ScriptedModel | None = None,
+    tools: Iterable[Tool] = (),
+    *,
+    intents: ScriptedIntents | None = None,
+    policy: Policy | None = None,
+) -> Services:
+    """Return the services of a turn: a real database, and the edges above where none is given."""
+    scripted: dict[str, Any] = {
+        "embedder": ScriptedEmbedder(),
+        "search": scripted_search,
+        "models": Models.of(model or ScriptedModel()),
+        "guard": ScriptedGuard(),
+        "intents": intents or ScriptedIntents(),
+    }
+    return Services(
+        database=database,
+        prompts=Prompts.load(),
+        replies=Replies.load(),
+        alike=Alike.load(),
+        metrics=Metrics(),
+        tools=Registry(tools),
+        policy=policy or Policy.load(),
+        **scripted,
+    )

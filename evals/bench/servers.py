@@ -14,13 +14,12 @@ from typing import Any
 
 import httpx
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.app import create_app
 from api.build import Services
-from core.metrics import Metrics
+from api.keys import Keys
 from core.settings import Settings
 from core.telemetry import NullTracer
 from db.pool import Database
@@ -29,12 +28,6 @@ from evals.bench import edges, stock
 from evals.scratch import ROOT
 from graphs.runner import Pace, Runner
 from nodes import context as turn
-from nodes.alike import Alike
-from nodes.prompts import Prompts
-from nodes.replies import Replies
-from tgi.models import Models
-from tools.policy import Policy
-from tools.registry import Registry
 from tools.tool import Caller, Declaration
 from tools.transactional import Conn, transactional
 
@@ -72,60 +65,43 @@ async def _note(conn: Conn, asked: Notes, caller: Caller, key: str) -> str:
     return f"Noted: {asked.text}"
 
 
-def acting(database: Database) -> tuple[Any, Any, Registry]:
-    """Return a model that always asks for an effect, intents to match, and the tool for it."""
+def acting(database: Database) -> turn.Services:
+    """Return services whose model always asks for an effect, and whose user wants one."""
     model = AskingModel().plays([("note", {"text": "this"})], "It is noted.")
     declaration = Declaration("internal_write", "keyed")
     tool = transactional(database, "note", "Notes something.", Notes, _note, declaration)
-    return model, TaskIntents(), Registry([tool])
+    return edges.services(database, model, [tool], intents=TaskIntents())
 
 
 @asynccontextmanager
-async def parley(database_url: str, *, acts: bool = False) -> AsyncIterator[FastAPI]:
-    """Yield the real application over the scripted edges; acts: each turn asks a person."""
-    embedder: Any = edges.ScriptedEmbedder()
-    search: Any = edges.scripted_search
-    model: Any = edges.ScriptedModel()
-    guard: Any = edges.ScriptedGuard()
-    intents: Any = edges.ScriptedIntents()
-    tools = Registry([])
-    tracer = NullTracer()
-    metrics = Metrics()
-    async with Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database:
-        if acts:
-            model, intents, tools = acting(database)
-        models = Models.of(model)
-        services = turn.Services(
-            database=database,
-            embedder=embedder,
-            search=search,
-            models=models,
-            guard=guard,
-            intents=intents,
-            prompts=Prompts.load(),
-            replies=Replies.load(),
-            alike=Alike.load(),
-            metrics=metrics,
-            tools=tools,
-            policy=Policy.load(),
-        )
-        async with Runner(services, turn.Limits(), Pace(), tracer) as runner:
-            yield create_app(
-                Services(
-                    settings=Settings(),
-                    database=database,
-                    embedder=embedder,
-                    search=search,
-                    models=models,
-                    guard=guard,
-                    tracer=tracer,
-                    runner=runner,
-                    metrics=metrics,
-                    worker=None,
-                    reviews=runner.reviews,
-                    keys=None,
-                )
-            )
+async def parley(
+    database_url: str, make: Callable[[Database], turn.Services]
+) -> AsyncIterator[FastAPI]:
+    """Yield the real application over services that are scripted."""
+    async with (
+        Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database,
+        Runner(make(database), turn.Limits(), Pace(), NullTracer()) as runner,
+    ):
+        yield create_app(furnished(runner))
+
+
+def furnished(runner: Runner, keys: Keys | None = None) -> Services:
+    """Return what the application needs around a runner whose services are scripted."""
+    made: Any = runner.services
+    return Services(
+        settings=Settings(),
+        database=made.database,
+        embedder=made.embedder,
+        search=made.search,
+        models=made.models,
+        guard=made.guard,
+        tracer=NullTracer(),
+        runner=runner,
+        metrics=made.metrics,
+        worker=None,
+        reviews=runner.reviews,
+        keys=keys,
+    )
 
 
 @asynccontextmanager
@@ -148,8 +124,8 @@ class Announcing(uvicorn.Server):
 async def main(contender: str, database_url: str) -> None:
     """Serve until the process is ended."""
     servers: dict[str, Callable[[str], AbstractAsyncContextManager[FastAPI]]] = {
-        "parley": parley,
-        "acting": partial(parley, acts=True),
+        "parley": partial(parley, make=edges.services),
+        "acting": partial(parley, make=acting),
         "stock": bare,
     }
     async with servers[contender](database_url) as app:
@@ -165,6 +141,8 @@ async def main(contender: str, database_url: str) -> None:
 
 
 if __name__ == "__main__":
+    import uvloop  # which there is not where tests may import this module, on Windows
+
     parser = argparse.ArgumentParser()
     parser.add_argument("contender", choices=["parley", "acting", "stock"])
     parser.add_argument("database_url")

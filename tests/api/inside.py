@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
-from api.build import Services
 from api.keys import Keys
-from core.settings import Settings
 from core.telemetry import NullTracer
-from db.pool import Database
+from evals.bench.servers import furnished
 from graphs.runner import Runner
 from nodes import context
 from tests.graphs.turns import QUICK
@@ -32,22 +29,7 @@ async def client_of(
     runner: Runner, keys: Keys | None = None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the application; what nobody expected is a 500, as on the wire."""
-    made: Any = runner.services
-    database: Database = made.database
-    services = Services(
-        settings=Settings(),
-        database=database,
-        embedder=made.embedder,
-        search=made.search,
-        models=made.models,
-        guard=made.guard,
-        tracer=NullTracer(),
-        runner=runner,
-        metrics=made.metrics,
-        worker=None,
-        reviews=runner.reviews,
-        keys=keys,
-    )
+    services = furnished(runner, keys)
     app = create_app(services)
 
     async def started(scope: Scope, receive: Receive, send: Send) -> None:

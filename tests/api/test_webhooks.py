@@ -30,11 +30,11 @@ from tests.graphs.turns import (
     LETTER,
     QUICK,
     TENANT,
-    AskingModel,
     GatedModel,
     begin,
     events,
     services,
+    writing,
 )
 from tests.project import ROOT
 
@@ -215,7 +215,7 @@ async def test_old_notices_are_removed(database: Database) -> None:
     ("model", "kinds"),
     [
         (ScriptedModel(), ["run.finished"]),
-        (AskingModel(), ["approval.requested", "run.waiting", "approval.decided", "run.cancelled"]),
+        (writing(), ["approval.requested", "run.waiting", "approval.decided", "run.cancelled"]),
     ],
     ids=["finished", "waiting"],
 )

@@ -12,9 +12,10 @@ from langgraph.checkpoint.serde import jsonplus
 
 from core.telemetry import NullTracer
 from db.pool import Database
+from evals.asking import AskingModel
 from graphs.runner import Runner
 from nodes.context import Limits
-from tests.graphs.acting import AskingModel, acting, decide, pending
+from tests.graphs.acting import acting, decide, pending
 from tests.graphs.test_actions import WRITE, World, until
 from tests.graphs.turns import QUICK, begin, events
 

@@ -26,9 +26,9 @@ from tests.faults.crew import Crew, Nursery
 from tests.faults.remote import Remote
 from tests.faults.story import Stage
 from tests.faults.world import EFFECTS, KINDS, furnished
-from tests.graphs.acting import registry
 from tests.graphs.turns import QUICK, TENANT, begin
 from tools.policy import Policy, PolicyFile, Rule
+from tools.registry import Registry
 from tools.tool import Caller, Output, Tool
 
 ENDED = "select status, error from parley.runs where run_id = %s"
@@ -65,7 +65,7 @@ def interrupted(used: Services, when: str, meanwhile: Callable[[], None]) -> Ser
 
         return replace(tool, run=run, within=None if tool.within is None else within)
 
-    return replace(used, tools=registry(around(tool) for tool in used.tools))
+    return replace(used, tools=Registry(around(tool) for tool in used.tools))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

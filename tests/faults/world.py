@@ -18,12 +18,12 @@ from pydantic import BaseModel
 from core.errors import RemoteUnreachable
 from core.turn import Intent
 from db.pool import Database
+from evals.asking import AskingModel
 from evals.bench import edges
 from nodes.context import Services
 from nodes.intents import Guess
 from safety.verdict import Verdict
 from tests.faults.points import reach
-from tests.graphs.acting import AskingModel
 from tests.graphs.turns import services
 from tools.tool import Caller, Declaration, Output, Tool, typed
 from tools.transactional import transactional

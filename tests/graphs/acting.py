@@ -7,18 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from db.pool import Database
-from evals import asking
-from evals.asking import Asked, AskingModel, TaskIntents
+from evals.asking import AskingModel, TaskIntents
+from evals.bench.edges import services
 from nodes.context import Services
 from tests.graphs.turns import TENANT
 from tools import approvals
 from tools.approvals import Approval, Wanted
 from tools.policy import Policy
-from tools.registry import Registry
 from tools.reviews import Choice, Decision, Reviews
 from tools.tool import Caller, Tool
 
-__all__ = ["Asked", "AskingModel", "TaskIntents"]
 REVIEWER = Caller(TENANT, "rita", roles=frozenset({"reviewer"}))
 
 
@@ -26,7 +24,7 @@ def acting(
     database: Database, model: AskingModel, tools: Iterable[Tool], policy: Policy | None = None
 ) -> Services:
     """Return services with these tools, by default under the policy that comes along."""
-    return asking.acting(database, model, Registry(tools), policy or Policy.load())
+    return services(database, model, tools, intents=TaskIntents(), policy=policy)
 
 
 async def pending(database: Database, tenant_id: str = TENANT) -> list[Approval]:
@@ -42,8 +40,3 @@ async def decide(
     """Decide an approval as a reviewer."""
     reviews = Reviews(used.database, used.tools, used.policy)
     return await reviews.decide(approval_id, Decision(choice, **more), by)
-
-
-def registry(tools: Iterable[Tool]) -> Registry:
-    """Return a registry of these tools."""
-    return Registry(tools)

@@ -9,18 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from langchain_core.messages import AIMessageChunk
-from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
 
 from core.events import Event
 from core.telemetry import NullTracer
 from db import audit, messages, runs, turns
 from db.pool import Database
+from evals.asking import AskingModel
 from graphs.admission import StartedRun
 from graphs.runner import Runner
 from nodes.context import Limits, Services
-from tests.graphs.acting import REVIEWER, AskingModel, acting, decide, pending
+from tests.graphs.acting import REVIEWER, acting, decide, pending
 from tests.graphs.turns import QUICK, TENANT, begin, events
 from tools import ledger
 from tools.builtin import builtin
@@ -370,18 +369,7 @@ async def test_the_shop_acts_in_one_transaction(database: Database) -> None:
 async def test_what_is_said_around_a_call_are_two_paragraphs(database: Database) -> None:
     """In the stream as in the stored message: who joins the tokens has the answer."""
     world = World()
-
-    class Talking(AskingModel):
-        """Says something before it asks."""
-
-        async def _astream(self, messages: list[Any], *args: Any, **kwargs: Any) -> Any:
-            if not any(message.type == "tool" for message in messages):
-                said = AIMessageChunk(content="I will look. ")
-                yield ChatGenerationChunk(message=said)
-            async for chunk in super()._astream(messages, *args, **kwargs):
-                yield chunk
-
-    model = Talking().plays([("look", {"word": "up"})], "It is up.")
+    model = AskingModel().plays(["I will look. ", ("look", {"word": "up"})], "It is up.")
     async with running(acting(database, model, [world.tool("look", READ)])) as runner:
         log = await events(runner, await begin(runner))
     told = "".join(e.data["text"] for e in log if e.type == "token")

@@ -22,11 +22,11 @@ from tests.graphs.turns import (
     LETTER,
     QUICK,
     TENANT,
-    AskingModel,
     GatedModel,
     begin,
     events,
     services,
+    writing,
 )
 
 KEY = RequestKey("once", "digest")
@@ -39,8 +39,7 @@ async def running(
 ) -> AsyncIterator[tuple[Runner, Runner]]:
     """Run the runners of as many processes; yield the first and the last."""
     limits = Limits(offer_always=True)
-    tools = [LETTER] if isinstance(model, AskingModel) else []
-    edges = services(database, model, tools)
+    edges = services(database, model, [LETTER])
     async with Runner(edges, limits, QUICK, NullTracer()) as first:
         if processes == 1:
             yield first, first
@@ -166,7 +165,7 @@ async def test_a_run_that_waits_for_a_person_makes_way(
     database: Database, processes: int, strategy: Multitask
 ) -> None:
     """Its question to the reviewers ends with it; what it had in mind stays in the ledger."""
-    async with running(database, AskingModel(), processes) as (runner, other):
+    async with running(database, writing(), processes) as (runner, other):
         first = await begin(runner, "Write to Ada!")
         await until(runner, first, "run.waiting")
         await begin(other, "Never mind.", first.thread_id, strategy)
@@ -184,7 +183,7 @@ async def test_a_run_that_waits_for_a_person_makes_way(
 
 async def test_a_run_that_waits_for_a_person_holds_nobody_up(database: Database) -> None:
     """The next message is answered meanwhile; the run says what it waits for."""
-    async with running(database, AskingModel()) as (runner, _):
+    async with running(database, writing()) as (runner, _):
         first = await begin(runner, "Write to Ada!")
         await until(runner, first, "run.waiting")
         async with database.transaction(TENANT) as conn:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from core.events import Event
-from core.metrics import Metrics
 from db.keys import RequestKey
-from db.pool import Database
+from evals.asking import AskingModel
 from evals.bench import edges
+from evals.bench.edges import services as services
 from graphs.admission import Multitask, StartedRun
 from graphs.runner import Pace, Runner
-from nodes.alike import Alike
-from nodes.context import Services
-from nodes.prompts import Prompts
-from nodes.replies import Replies
-from tgi.models import Models
-from tools.policy import Policy
-from tools.registry import Registry
 from tools.tool import Arguments, Caller, Declaration, Output, Tool
 
 TENANT = "default"
@@ -74,28 +66,6 @@ class GatedModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
-class AskingModel(edges.ScriptedModel):
-    """Says a sentence and asks for `send_letter`; once it has a result, says that it is done."""
-
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        if any(isinstance(message, ToolMessage) for message in messages):
-            message = AIMessageChunk(content="It is done.")
-        else:
-            call = tool_call_chunk(name="send_letter", args='{"to": "Ada"}', id="0", index=0)
-            message = AIMessageChunk(content="I will see.", tool_call_chunks=[call])
-        yield ChatGenerationChunk(message=message)
-        end = AIMessageChunk(
-            content="", usage_metadata=edges.USAGE, response_metadata={"finish_reason": "stop"}
-        )
-        yield ChatGenerationChunk(message=end)
-
-
 async def _send(arguments: Arguments, caller: Caller, key: str) -> Output:
     return Output(f"Sent to {arguments['to']}.")
 
@@ -115,25 +85,9 @@ LETTER = Tool(
 )
 
 
-def services(
-    database: Database,
-    model: edges.ScriptedModel | None = None,
-    tools: Iterable[Tool] = (),
-    policy: Policy | None = None,
-) -> Services:
-    """Return the services of a turn over a real database."""
-    scripted: dict[str, Any] = {
-        "embedder": edges.ScriptedEmbedder(),
-        "search": edges.scripted_search,
-        "models": Models.of(model or edges.ScriptedModel()),
-        "guard": edges.ScriptedGuard(),
-        "intents": edges.ScriptedIntents(),
-        "alike": Alike.load(),
-        "metrics": Metrics(),
-        "tools": Registry(tools),
-        "policy": policy or Policy.load(),
-    }
-    return Services(database=database, prompts=Prompts.load(), replies=Replies.load(), **scripted)
+def writing() -> AskingModel:
+    """Return a model that says a sentence and asks for `send_letter`, and later that it is done."""
+    return AskingModel().plays(["I will see.", ("send_letter", {"to": "Ada"})], "It is done.")
 
 
 async def begin(
