@@ -13,7 +13,14 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 from core.breaker import Breaker
-from core.errors import ModelError, ModelOverloaded, ModelTimeout, ModelUnavailable, StreamCut
+from core.errors import (
+    AdapterMissing,
+    ModelError,
+    ModelOverloaded,
+    ModelTimeout,
+    ModelUnavailable,
+    StreamCut,
+)
 from tgi.client import DONE, Client
 from tgi.failures import from_event
 
@@ -21,7 +28,7 @@ T = TypeVar("T")
 Frames = list[dict[str, Any]]
 ATTEMPTS = 3  # of one request, or one for each server where there are more
 WAIT_SECONDS = 0.1  # at most, before a server is asked again; twice that the next time
-BROKEN = (ModelUnavailable, ModelTimeout, StreamCut)
+BROKEN = (ModelUnavailable, ModelTimeout, StreamCut, AdapterMissing)
 PASSING = (*BROKEN, ModelOverloaded)  # overload passes too, but it is a sign of life
 
 
@@ -51,12 +58,25 @@ class RetryBudget:
 class Endpoint:
     """One server: its client, how many requests it works on, and whether it is left alone."""
 
-    def __init__(self, name: str, client: Client, breaker: Breaker) -> None:
-        """name: what logs and metrics call it."""
+    def __init__(
+        self,
+        name: str,
+        client: Client,
+        breaker: Breaker,
+        check: Callable[[Client], Awaitable[None]] | None = None,
+    ) -> None:
+        """name: what logs and metrics call it.
+
+        check: raises ModelError when it is not fit to be asked; once, and again after failures,
+        because another server may stand there then.
+        """
         self.name = name
         self.client = client
         self.breaker = breaker
         self.busy = 0
+        self._check = check
+        self._checked = check is None
+        self._checking = asyncio.Lock()
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[Client]:
@@ -66,13 +86,24 @@ class Endpoint:
         """
         self.busy += 1
         try:
+            if not self._checked:
+                await self._fit()
             yield self.client
             self.breaker.note(failed=False)
         except ModelError as error:
-            self.breaker.note(failed=isinstance(error, BROKEN))
+            broken = isinstance(error, BROKEN)
+            self.breaker.note(failed=broken)
+            self._checked = self._check is None or (self._checked and not broken)
             raise
         finally:
             self.busy -= 1
+
+    async def _fit(self) -> None:
+        """Check it, once for all who wait."""
+        async with self._checking:
+            if self._check is not None and not self._checked:
+                await self._check(self.client)
+                self._checked = True
 
 
 class Endpoints:

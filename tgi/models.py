@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -22,6 +22,7 @@ from core.settings import ModelSettings
 from core.turn import ModelCall, ModelRecord, Usage
 from embeddings.base import Embedder
 from tgi import catalog
+from tgi.adapters import Adapter, check_adapter
 from tgi.catalog import Catalog, Model, Task
 from tgi.chat_model import TgiChatModel
 from tgi.client import Client, Timeouts, pool
@@ -258,13 +259,14 @@ async def connect(
             for address in spec.endpoints:
                 http = await stack.enter_async_context(pool(address, timeouts))
                 client = Client(http, address, api_key=key, timeouts=timeouts)
-                clients.append(Endpoint(_host(address), client, _breaker(settings)))
+                clients.append(Endpoint(_host(address), client, _breaker(settings), _check(spec)))
             endpoints = Endpoints(clients)
             own = TgiChatModel(
                 client=endpoints,
                 dialect=PROFILES[spec.profile],
-                model_name=spec.adapter or spec.name,
+                model_name=spec.name,
                 max_tokens=limit,
+                adapter=Adapter(spec.adapter) if spec.adapter else None,
             )
             served[name] = Served(spec, own, endpoints)
         yield Models(file, served, last=local(embedder), metrics=metrics)
@@ -279,6 +281,19 @@ def local(embedder: Embedder) -> LocalModel:
         return ExtractiveModel(embedder)
 
     return LocalModel(make=make)
+
+
+def _check(spec: Model) -> Callable[[Client], Awaitable[None]] | None:
+    """Return what finds out whether a server has a model's adapter, None when there is none."""
+    if spec.adapter is None:
+        return None
+    adapter = Adapter(spec.adapter)
+    profile = PROFILES[spec.profile]
+
+    async def check(client: Client) -> None:
+        await check_adapter(client, profile, spec.name, adapter)
+
+    return check
 
 
 def _host(url: str) -> str:

@@ -27,12 +27,13 @@ from core.events import Event
 from core.telemetry import NullTracer
 from db import messages, runs, turns
 from db.pool import Database
+from evals.asking import AskingModel
 from evals.bench import edges
 from graphs.admission import StartedRun
 from graphs.runner import Runner
 from nodes.context import Limits
 from tests.db.waiting import settled
-from tests.graphs.acting import AskingModel, acting
+from tests.graphs.acting import acting
 from tests.graphs.turns import LETTER, QUICK, TENANT, begin, events, services
 from tgi.catalog import Catalog
 from tgi.models import Models, Served

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from core.breaker import FAILURES, Breaker
-from core.errors import ModelError, ModelOverloaded, ModelRejected, ModelUnavailable, StreamCut
+from core.errors import (
+    AdapterMissing,
+    ModelError,
+    ModelOverloaded,
+    ModelRejected,
+    ModelUnavailable,
+    StreamCut,
+)
 from tests.tgi.faulty import Behaviour, Exchange, faulty
 from tgi.client import Client, Timeouts, pool
 from tgi.endpoints import ATTEMPTS, Endpoint, Endpoints, RetryBudget
 
 REST = 60.0
 OVERLOADED = b'{"error":"Model is overloaded","error_type":"overloaded"}'
+
+
+Check: TypeAlias = Callable[[Client], Awaitable[None]]
 
 
 class Clock:
@@ -99,6 +109,7 @@ async def group(
     *servers: Behaviour,
     clock: Callable[[], float] = time.monotonic,
     budget: RetryBudget | None = None,
+    check_of: Callable[[str], Check | None] = lambda _: None,
 ) -> AsyncIterator[Endpoints]:
     """Serve with these servers as one."""
     timeouts = Timeouts(connect=1.0, first_token=5.0)
@@ -108,7 +119,8 @@ async def group(
             url = await stack.enter_async_context(faulty(server))
             http = await stack.enter_async_context(pool(url, timeouts))
             client = Client(http, url, api_key=None, timeouts=timeouts)
-            made.append(Endpoint(str(number), client, Breaker(rest_seconds=REST, clock=clock)))
+            breaker = Breaker(rest_seconds=REST, clock=clock)
+            made.append(Endpoint(str(number), client, breaker, check_of(str(number))))
         yield Endpoints(made, budget)
 
 
@@ -283,6 +295,31 @@ async def test_a_client_that_leaves_says_nothing_about_the_server() -> None:
                 await anext(batches)
         assert endpoints.healthy
         assert endpoints.all[0].busy == 0
+
+
+async def test_a_server_is_checked_before_it_is_asked() -> None:
+    """Once, by whoever comes first; again after a failure, because another may stand there then."""
+    checks: list[str] = []
+    fit = {"0": False, "1": True}
+    first, second = Scripted(well), Scripted(well)
+
+    def check_of(name: str) -> Check:
+        async def check(_: Client) -> None:
+            checks.append(name)
+            if not fit[name]:
+                raise AdapterMissing
+
+        return check
+
+    async with group(first, second, check_of=check_of) as endpoints:
+        for _ in range(FAILURES):
+            await asyncio.gather(*(said(endpoints) for _ in range(2)))
+        assert first.asked == 0
+        assert checks.count("1") == 1
+        assert endpoints.all[0].breaker.is_open
+        second.ways = [broken, well]
+        assert await said(endpoints) == "Hi"
+        assert checks.count("1") == 2
 
 
 async def test_whole_answers_are_tried_again_too() -> None:
