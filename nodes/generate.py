@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from core.turn import TALK, Intent, PromptRecord, TurnState
+from core.turn import TALK, Intent, TurnState
 from nodes import calling, ladder, reuse
-from nodes.asking import Answer
 from nodes.context import Context
-from nodes.gate import AnswerGate
-from nodes.release import Release
-from nodes.sampling import parameters
-from nodes.support import SupportCheck
+from nodes.prompting import BREAK, Asking
 from safety import credentials
 from tgi.routing import LEVELS
-
-BREAK = "\n\n"  # between what was said before a tool was called and after it
 
 
 async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
@@ -35,25 +29,18 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     passages = state.get("passages", [])
     if not talk and not passages and not acting:
         return {"prompt": None, "raw_answer": "", "answer": "", "citations": [], "usage": None}
-    prompt = render(state, context, name="act" if acting else "talk" if talk else "answer")
-    sampling = parameters(state, context)
-    messages = calling.conversation(prompt, state)
-    cites = not talk and not acting
-    rules = context.services.prompts[prompt["name"]].rules
-    lead = BREAK if state.get("answer", "").strip() else ""
-
-    def begin() -> Answer:
-        gate = AnswerGate(passages, must_cite=cites)
-        support = SupportCheck(passages, context.services.embedder) if cites else None
-        return Answer(gate, Release(context, gate, support, rules=rules, lead=lead))
-
     earlier = state.get("model_calls", [])
-    climb = await ladder.climb(
-        context.wish("answer", tokens=sampling["max_tokens"]),
+    asking = Asking(
+        state,
         context,
-        messages,
-        {**sampling, **calling.offer(tools)},
-        begin,
+        context.services.prompts["act" if acting else "talk" if talk else "answer"],
+        tools,
+        cites=not talk and not acting,
+    )
+    climb = await ladder.climb(
+        context.wish("answer", tokens=await asking.tokens()),
+        context,
+        asking.prepare,
         listens=acting and not state.get("steps"),
         degrades=not acting or bool(state.get("results")),  # it could only talk about a task
         earlier=earlier,
@@ -61,8 +48,6 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     level = lower(state.get("level", "full"), climb.level)
     usage = ladder.together(state.get("usage"), climb.usage)
     update = TurnState(
-        prompt=prompt,
-        parameters=sampling,
         usage=usage,
         spent_tokens=usage["total_tokens"] if usage else state.get("spent_tokens", 0),
         model_calls=[*earlier, *climb.calls],
@@ -70,8 +55,11 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     )
     if stopped:
         update["stopped"] = stopped
-    answer = climb.answer
-    if answer is None or (level == "degraded" and answer.is_empty and cites):
+    if climb.asked is None:
+        return {**update, **await without(state, context)}
+    answer = climb.asked.answer
+    update = {**update, **climb.asked.update}
+    if climb.level == "degraded" and answer.is_empty and asking.cites:
         return {**update, **await without(state, context)}
     update |= TurnState(
         raw_answer=credentials.redact(answer.raw),
@@ -119,13 +107,3 @@ def lower(one: str, other: str) -> str:
 def joined(before: str, after: str) -> str:
     """Return two parts of an answer as two paragraphs."""
     return before + BREAK + after if before.strip() and after.strip() else before + after
-
-
-def render(state: TurnState, context: Context, *, name: str) -> PromptRecord:
-    """Return the prompt of this turn."""
-    return context.services.prompts[name].render(
-        state.get("history", []),
-        instructions=state.get("instructions", ""),
-        passages=state.get("passages", []),
-        question=state["text"],
-    )

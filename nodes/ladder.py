@@ -12,13 +12,13 @@ A step down is only taken while the user has seen nothing of the answer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from core.errors import ModelError
+from core.errors import ModelError, PromptTooLong
 from core.turn import ModelCall, TurnState, Usage
 from nodes.asking import Answer
 from nodes.context import Context
@@ -29,15 +29,26 @@ from tgi.stream import stream
 
 log = logging.getLogger(__name__)
 
-OFFER = frozenset({"tools", "tool_choice"})  # parameters that offer tools
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as one model is asked it, and its answer as it comes."""
+
+    messages: Sequence[BaseMessage | tuple[str, str]]
+    parameters: Mapping[str, Any]
+    answer: Answer
+    update: TurnState  # what the turn keeps when this model has the last word
+
+
+Prepare = Callable[[Choice], Awaitable[Question]]
 
 
 @dataclass(slots=True)
 class Climb:
     """What became of one question to the models."""
 
-    answer: Answer | None = None  # None: nobody could say anything
-    choice: Choice | None = None  # who said it
+    asked: Question | None = None  # None: nobody could say anything
+    choice: Choice | None = None  # who was asked
     calls: list[ModelCall] = field(default_factory=list)
 
     @property
@@ -57,9 +68,7 @@ class Climb:
 async def climb(
     wish: Wish,
     context: Context,
-    messages: Sequence[BaseMessage | tuple[str, str]],
-    parameters: Mapping[str, Any],
-    begin: Callable[[], Answer],
+    prepare: Prepare,
     *,
     listens: bool,
     degrades: bool = True,
@@ -67,11 +76,11 @@ async def climb(
 ) -> Climb:
     """Ask one model after the other until one answers.
 
-    begin: gives an answer that nothing has been said in. degrades: whether the sources alone
-    may answer. earlier: the calls of the turn before these.
+    prepare: makes the prompt that fits a model. degrades: whether the sources alone may answer.
+    earlier: the calls of the turn before these.
     When a model does not know, a better one is asked once, if the policy says so.
     Raises ModelError when an answer breaks off that the user has begun to read; what was said
-    until then is kept for the turn log.
+    until then is kept for the turn log; PromptTooLong when the prompt fits none of them.
     """
     models = context.services.models
     last = _last(context) if degrades else []
@@ -80,13 +89,16 @@ async def climb(
     escalated = False
     while waiting:
         choice = waiting.pop(0)
-        answer = begin()
-        asked = dict(parameters)
-        if choice.level == "degraded":
-            asked = {key: value for key, value in asked.items() if key not in OFFER}
+        try:
+            asked = await prepare(choice)
+        except PromptTooLong:
+            if not waiting and result.asked is None and not tried:
+                raise  # a shorter one would be answered
+            continue
+        answer = asked.answer
         try:
             with models.calling(wish.task, choice, tried) as call:
-                chunks = stream(models.chat(choice.name), messages, **asked)
+                chunks = stream(models.chat(choice.name), asked.messages, **asked.parameters)
                 await answer.read(chunks, listens=listens)
                 call.usage = usage_of(answer.last)
         except ModelError as error:
@@ -100,12 +112,12 @@ async def climb(
                 raise
             log.warning("model %s failed: %s", choice.name, error.code)
             tried.append({"model": choice.name, "error": error.code})
-            if not waiting and result.answer is None and choice.level != "degraded":
+            if not waiting and result.asked is None and choice.level != "degraded":
                 waiting += last
             continue
         result.calls.append(models.record(call))
-        if result.answer is None or not answer.is_empty:
-            result.answer, result.choice = answer, choice
+        if result.asked is None or not answer.is_empty:
+            result.asked, result.choice = asked, choice
         better = models.better(waiting, choice, wish) if answer.is_empty else None
         if better is None or escalated:
             break

@@ -30,8 +30,10 @@ from tgi.endpoints import BROKEN, Endpoint, Endpoints
 from tgi.hosted import hosted
 from tgi.identity import identify
 from tgi.local import LocalModel
+from tgi.offline import EstimatedTokens, FileTokens
 from tgi.profiles import PROFILES
 from tgi.routing import Choice, Router, Wish
+from tgi.tokens import Counters, Remembered, ServerTokens, TokenCounter
 
 log = logging.getLogger(__name__)
 LOCAL = "parley-extractive"  # the name under which the model of this process is told
@@ -64,6 +66,7 @@ class Served:
     chat: BaseChatModel
     endpoints: Endpoints | None = None  # None: at a provider, or in this process
     breaker: Breaker | None = None  # of a provider; endpoints have one each
+    counters: Counters | None = None  # None: its tokens are those of the embedding model
 
     @property
     def healthy(self) -> bool:
@@ -113,6 +116,11 @@ class Models:
         if name == LOCAL and self.last is not None and name not in self._served:
             return self.last
         return self._served[name].chat
+
+    def counters(self, name: str) -> Counters | None:
+        """Return how a model's tokens are counted, None when as the embedding model's."""
+        served = self._served.get(name)
+        return served.counters if served is not None else None
 
     def spec(self, name: str) -> Model | None:
         """Return what the file says about a model, None for that of this process."""
@@ -239,6 +247,7 @@ async def connect(
     """
     file = catalog.load(settings, url)
     timeouts = Timeouts.of(settings)
+    estimate = Remembered(EstimatedTokens(embedder))
     async with AsyncExitStack() as stack:
         served = {}
         for name, spec in file.models.items():
@@ -253,7 +262,12 @@ async def connect(
                     seconds=timeouts.total,
                     options=spec.options,
                 )
-                served[name] = Served(spec, chat, breaker=_breaker(settings))
+                served[name] = Served(
+                    spec,
+                    chat,
+                    breaker=_breaker(settings),
+                    counters=Counters(estimate, estimate),
+                )
                 continue
             clients = []
             for address in spec.endpoints:
@@ -268,7 +282,10 @@ async def connect(
                 max_tokens=limit,
                 adapter=Adapter(spec.adapter) if spec.adapter else None,
             )
-            served[name] = Served(spec, own, endpoints)
+            counters = None
+            if settings.url or settings.file:  # not the embedded one
+                counters = Counters(_counter(spec, endpoints, estimate), estimate)
+            served[name] = Served(spec, own, endpoints, counters=counters)
         yield Models(file, served, last=local(embedder), metrics=metrics)
 
 
@@ -281,6 +298,16 @@ def local(embedder: Embedder) -> LocalModel:
         return ExtractiveModel(embedder)
 
     return LocalModel(make=make)
+
+
+def _counter(spec: Model, endpoints: Endpoints, estimate: TokenCounter) -> TokenCounter:
+    """Return what counts a model's tokens best."""
+    if spec.tokenizer is not None:
+        return Remembered(FileTokens.load(spec.tokenizer))
+    profile = PROFILES[spec.profile]
+    if ServerTokens.has_one(profile):
+        return Remembered(ServerTokens(endpoints.post, profile, spec.name))
+    return estimate
 
 
 def _check(spec: Model) -> Callable[[Client], Awaitable[None]] | None:

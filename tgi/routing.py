@@ -46,8 +46,9 @@ class Router:
     def choose(self, wish: Wish) -> list[Choice]:
         """Return the models to ask, the first one first; [] when none may be asked.
 
-        What is too small for the prompt or too dear for the budget is left out; what is left
-        alone after failures comes last. `full` is only the one that is asked when all is well.
+        What is too dear for the budget is left out. What is too small for the prompt comes after
+        what is not, for then something has to be cut from it; what is left alone after failures
+        comes last. `full` is only the one that is asked when all is well.
         """
         wanted = self.preferred(wish)
         for place, choice in enumerate(wanted[1:], start=1):
@@ -58,17 +59,12 @@ class Router:
     def preferred(self, wish: Wish) -> list[Choice]:
         """Return the models that may be asked as if all were well, the first one first."""
         rule = self._catalog.rule(wish.task, wish.tenant_id)
-        fitting = [name for name in self._named(rule) if self._fits(name, wish)]
-        wanted = [Choice(name, "full", (why,)) for name, why in self._ordered(fitting, rule, wish)]
+        paid = [name for name in self._named(rule) if self._is_paid_for(name, wish)]
+        wanted = [Choice(name, "full", (why,)) for name, why in self._ordered(paid, rule, wish)]
         experiment = self._catalog.experiment(wish.task)
         if experiment is not None and not rule.models:
-            return _assigned(wanted, experiment, wish)
-        return wanted
-
-    def fits(self, wish: Wish) -> bool:
-        """Return whether any model has room for so many tokens."""
-        rule = self._catalog.rule(wish.task, wish.tenant_id)
-        return any(self._roomy(name, wish) for name in self._named(rule))
+            wanted = _assigned(wanted, experiment, wish)
+        return sorted(wanted, key=lambda choice: not self._is_roomy(choice.name, wish))
 
     def escalates(self, wish: Wish) -> bool:
         """Return whether a better model is asked when one does not know."""
@@ -87,13 +83,11 @@ class Router:
     def _named(self, rule: Rule) -> Sequence[str]:
         return rule.models or tuple(self._catalog.models)
 
-    def _fits(self, name: str, wish: Wish) -> bool:
+    def _is_paid_for(self, name: str, wish: Wish) -> bool:
         model = self._catalog.models[name]
-        if not self._roomy(name, wish):
-            return False
         return model.price.free or wish.left_usd is None or _dearest(model, wish) < wish.left_usd
 
-    def _roomy(self, name: str, wish: Wish) -> bool:
+    def _is_roomy(self, name: str, wish: Wish) -> bool:
         return self._catalog.models[name].context_tokens >= wish.tokens
 
     def _ordered(self, names: Sequence[str], rule: Rule, wish: Wish) -> list[tuple[str, str]]:

@@ -37,7 +37,11 @@ class Prompt:
     @property
     def rules(self) -> str:
         """Our own part of the system message: what an answer must not give away."""
-        return self.sections[0][1].render(instructions="").strip()
+        return self.system("")
+
+    def system(self, instructions: str) -> str:
+        """Return the system message with an operator's instructions."""
+        return self.sections[0][1].render(instructions=instructions).strip()
 
     def render(self, history: Sequence[HistoryMessage], **variables: Any) -> PromptRecord:
         """Return the messages to send; raises jinja2.UndefinedError for a missing variable."""

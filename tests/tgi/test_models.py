@@ -79,8 +79,10 @@ async def test_the_last_error_is_told(tmp_path: Path, embedder: MiniLM) -> None:
     ):
         with pytest.raises(ModelOverloaded):
             await models.ask(WISH, ASKED)
-        with pytest.raises(ModelUnavailable):
-            await models.ask(Wish("rewrite", tokens=1_000_000), ASKED)
+        dear = {"endpoints": [busy], "price": {"input": 1.0}}
+    async with opened(tmp_path, embedder, {"only": dear}) as models:
+        with pytest.raises(ModelUnavailable, match="may be asked"):
+            await models.ask(Wish("rewrite", tokens=9, left_usd=0.0), ASKED)
 
 
 async def test_keys_come_from_the_environment(tmp_path: Path, embedder: MiniLM) -> None:
