@@ -17,6 +17,7 @@ from evals import actions, answers, intent, questions, retrieval, support
 from evals.bench import approvals as bench_approvals
 from evals.bench import ingest as bench_ingest
 from evals.bench import model as bench_model
+from evals.bench import outage as bench_outage
 from evals.bench import search as bench_search
 from evals.bench import turn as bench_turn
 
@@ -133,6 +134,15 @@ def run_bench_model(
 ) -> None:
     """What our chat model costs beside plain httpx, and beside langchain-openai if it is there."""
     report(asyncio.run(bench_model.run(rounds=rounds)), json_file)
+
+
+@bench.command("outage")
+def run_bench_outage(
+    json_file: JsonFile = None,
+    streams: Annotated[int, typer.Option(min=2, help="Turns at the same time.")] = 50,
+) -> None:
+    """What users notice when model servers die in the middle of their answers."""
+    report(asyncio.run(bench_outage.run(streams=streams)), json_file)
 
 
 @bench.command("turn")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -28,6 +28,8 @@ from tgi.routing import Choice, Level, Wish
 from tgi.stream import stream
 
 log = logging.getLogger(__name__)
+
+ANEW = "begun anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ async def climb(
 
     prepare: makes the prompt that fits a model. degrades: whether the sources alone may answer.
     earlier: the calls of the turn before these.
-    When a model does not know, a better one is asked once, if the policy says so.
+    When a model does not know, a better one is asked once, if the policy says so. One that broke
+    off before the user has seen anything is asked once more.
     Raises ModelError when an answer breaks off that the user has begun to read; what was said
     until then is kept for the turn log; PromptTooLong when the prompt fits none of them.
     """
@@ -112,6 +115,10 @@ async def climb(
                 raise
             log.warning("model %s failed: %s", choice.name, error.code)
             tried.append({"model": choice.name, "error": error.code})
+            if answer.raw and ANEW not in choice.why and models.healthy(choice.name):
+                # One of its servers died in the middle of the answer; another one may be well.
+                waiting.insert(0, replace(choice, why=(*choice.why, ANEW)))
+                continue
             if not waiting and result.asked is None and choice.level != "degraded":
                 waiting += last
             continue

@@ -14,21 +14,30 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from core.errors import ModelUnavailable, ParleyError
+from core.errors import ModelOverloaded, ModelUnavailable, ParleyError
 from core.turn import ModelRecord
 from tgi.embedded.model import Model
 from tgi.messages import to_wire
 from tgi.profiles import TGI
 
+# It takes processor time from everything else that this process does, when all turns want it.
+AT_ONCE = 2
+QUEUE = 16  # those who are being answered among them; one more is told at once
+
 
 class LocalModel(BaseChatModel):
-    """Quotes its sources, and calls no tools. Raises ModelUnavailable when it cannot."""
+    """Quotes its sources, and calls no tools.
+
+    Raises ModelUnavailable when it cannot, ModelOverloaded when too many want it.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     make: Callable[[], Model] = Field(exclude=True, repr=False)  # it loads files: when asked first
 
     _model: Model | None = PrivateAttr(None)
+    _turn: asyncio.Semaphore = PrivateAttr(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _waiting: int = PrivateAttr(0)
 
     async def info(self) -> ModelRecord:
         """Return which model this is."""
@@ -43,11 +52,17 @@ class LocalModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         wire = to_wire(messages, TGI)
+        if self._waiting >= QUEUE:
+            raise ModelOverloaded
+        self._waiting += 1
         try:
-            model = await self._loaded()
-            reply = await model.chat(wire)
+            async with self._turn:
+                model = await self._loaded()
+                reply = await model.chat(wire)
         except (ParleyError, ValueError) as error:
             raise ModelUnavailable("The model of this process failed too.") from error
+        finally:
+            self._waiting -= 1
         text = reply.text or ""
         asked = sum(len(model.tokens(str(said.get("content") or ""))) for said in wire)
         told = len(model.tokens(text))

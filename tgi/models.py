@@ -105,6 +105,10 @@ class Models:
         """Return the models to ask, in order; [] when none may be asked."""
         return self._router.choose(wish)
 
+    def healthy(self, name: str) -> bool:
+        """Return whether a model may be asked now."""
+        return name not in self._served or self._served[name].healthy
+
     def better(self, choices: Sequence[Choice], than: Choice, wish: Wish) -> Choice | None:
         """Return a model to ask when one did not know, None when there is no better one."""
         if than.name not in self._served or not self._router.escalates(wish):

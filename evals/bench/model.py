@@ -223,6 +223,6 @@ class Talker:
 
 if __name__ == "__main__":
     end_with_parent(sys.stdin.fileno())
-    bound = listen("127.0.0.1", 0)
+    bound = listen("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     announce(bound)
     serve(create_app(Talker(), control=True), bound)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,14 +22,17 @@ from pydantic import BaseModel
 from api.app import create_app
 from api.build import Services
 from api.keys import Keys
-from core.settings import Settings
+from core.metrics import Metrics
+from core.settings import Settings, read
 from core.telemetry import NullTracer
 from db.pool import Database
+from embeddings.minilm import MiniLM
 from evals.asking import AskingModel, TaskIntents
 from evals.bench import edges, stock
 from evals.scratch import ROOT
 from graphs.runner import Pace, Runner
 from nodes import context as turn
+from tgi import models
 from tools.tool import Caller, Declaration
 from tools.transactional import Conn, transactional
 
@@ -36,11 +41,12 @@ START_SECONDS = 60
 
 
 @asynccontextmanager
-async def serve(contender: str, database_url: str) -> AsyncIterator[str]:
-    """Run a server in a process of its own; yield its address."""
+async def serve(contender: str, database_url: str, **settings: str) -> AsyncIterator[str]:
+    """Run a server in a process of its own, with these settings; yield its address."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "evals.bench.servers", contender, database_url),
         cwd=ROOT,
+        env=os.environ | settings,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -85,6 +91,24 @@ async def parley(
         yield create_app(furnished(runner))
 
 
+@asynccontextmanager
+async def modelled(database_url: str) -> AsyncIterator[FastAPI]:
+    """Yield the same over the model servers that the settings name."""
+    metrics = Metrics()
+    with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
+        async with (
+            Database.open(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as database,
+            models.connect(read().model, url="", embedder=embedder, metrics=metrics) as connected,
+            Runner(
+                replace(edges.services(database), models=connected, metrics=metrics),
+                turn.Limits(),
+                Pace(),
+                NullTracer(),
+            ) as runner,
+        ):
+            yield create_app(furnished(runner))
+
+
 def furnished(runner: Runner, keys: Keys | None = None) -> Services:
     """Return what the application needs around a runner whose services are scripted."""
     made: Any = runner.services
@@ -126,6 +150,7 @@ async def main(contender: str, database_url: str) -> None:
     servers: dict[str, Callable[[str], AbstractAsyncContextManager[FastAPI]]] = {
         "parley": partial(parley, make=edges.services),
         "acting": partial(parley, make=acting),
+        "modelled": modelled,
         "stock": bare,
     }
     async with servers[contender](database_url) as app:
@@ -144,7 +169,7 @@ if __name__ == "__main__":
     import uvloop  # which there is not where tests may import this module, on Windows
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("contender", choices=["parley", "acting", "stock"])
+    parser.add_argument("contender", choices=["parley", "acting", "modelled", "stock"])
     parser.add_argument("database_url")
     arguments = parser.parse_args()
     uvloop.run(main(arguments.contender, arguments.database_url))

@@ -107,13 +107,13 @@ def serving(served: Served) -> Iterator[Served]:
 
 
 @contextmanager
-def slow_model(folder: Path, *, token_ms: int) -> Iterator[str]:
+def slow_model(folder: Path, *, tokens_per_second: float) -> Iterator[str]:
     """Yield the URL of a model server that takes its time over each token."""
     with (folder / "model.log").open("ab") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "tgi", "serve", "--port", "0"),
-                *("--with-parent", "--token-ms", str(token_ms)),
+                *("--with-parent", "--tokens-per-second", str(tokens_per_second)),
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,

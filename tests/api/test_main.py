@@ -100,7 +100,7 @@ def test_logs_are_json_without_what_users_wrote(live: Served, client: httpx.Clie
 def slow(tmp_path_factory: pytest.TempPathFactory, knowledge: Path) -> Iterator[Served]:
     """A server whose model takes its time, with short leases."""
     folder = tmp_path_factory.mktemp("slow")
-    with slow_model(folder, token_ms=150) as model_url:
+    with slow_model(folder, tokens_per_second=6) as model_url:
         settings = {
             "MODEL_URL": model_url,
             "RUN_LEASE_SECONDS": "2",

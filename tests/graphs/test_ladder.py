@@ -151,10 +151,12 @@ async def test_another_model_answers_instead(database: Database, error: ModelErr
 
 async def test_half_a_sentence_that_nobody_has_seen_is_no_obstacle(database: Database) -> None:
     """It waits for its end and for a citation, so it can be dropped."""
-    made = models(Saying.of("Water is", error=StreamCut()), Saying.of(WELL))
+    broken = Saying.of("Water is", error=StreamCut())
+    made = models(broken, Saying.of(WELL))
     message, log = await turn(database, made)
-    assert message["content"] == WELL
+    assert (message["content"], message["level"]) == (WELL, "fallback")
     assert said(log).strip() == WELL
+    assert broken.asked == 2  # another of its servers might have been well
 
 
 async def test_what_was_seen_cannot_be_said_otherwise(database: Database) -> None:

@@ -83,6 +83,7 @@ async def test_a_stream_has_text_then_the_end_then_done() -> None:
         "citations": [CITATION],
         "sources": [SOURCE],
         "abstained": False,
+        "level": None,
         "cached": None,
         "model": RECORD,
     }
