@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import approvals, docs, documents, errors, health, metrics
+from api import approvals, docs, documents, errors, health, metrics, usage
 from api.build import Services, build
 from api.caller import Identify
 from api.dialects import native, openai
@@ -27,6 +27,7 @@ TAGS = [
     {"name": "approvals", "description": "What waits for a person, and what that person decides."},
     {"name": "documents", "description": "What answers rest on: put in, looked at, taken out."},
     {"name": "openai", "description": "For any client of OpenAI's chat completions."},
+    {"name": "usage", "description": "What was spent on models."},
     {"name": "health", "description": "For probes."},
 ]
 
@@ -60,6 +61,7 @@ def create_app(made_of: Settings | Services) -> FastAPI:
     app.include_router(approvals.router)
     app.include_router(documents.router)
     app.include_router(openai.router)
+    app.include_router(usage.router)
     app.add_middleware(Identify)
     app.add_middleware(
         Edge,

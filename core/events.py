@@ -29,7 +29,7 @@ EventType = Literal[
     "run.waiting",  # {run_id, approval_id}: a person decides how it goes on
     # {message_id, role, content, citations, abstained, finish_reason, cached}
     "message.finished",
-    "usage",  # {prompt_tokens, completion_tokens, total_tokens, model: ModelRecord}
+    "usage",  # {prompt_tokens, completion_tokens, total_tokens, cost_usd, model: ModelRecord}
     "run.finished",  # {run_id}
     "run.failed",  # {run_id, error: {code, message}}
     "run.cancelled",  # {run_id}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from core.turn import ModelCall
+
 # Seconds: from a lookup in a cache to a slow model.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -62,6 +64,32 @@ class Metrics:
             ["outcome"],  # supported | dropped | marked | kept
             registry=self.registry,
         )
+        self.model_tokens = Counter(
+            "parley_model_tokens",
+            "Tokens of turns that have ended, as the servers counted them.",
+            ["model", "task", "kind"],  # prompt | completion
+            registry=self.registry,
+        )
+        self.model_cost_usd = Counter(
+            "parley_model_cost_usd",
+            "What turns that have ended cost, by the prices of the model file.",
+            ["model", "task"],
+            registry=self.registry,
+        )
+        self.budgets_reached = Counter(
+            "parley_budgets_reached",
+            "Budgets that have reached a share of their limit.",
+            ["scope", "per", "percent"],  # tenant | user | thread, day | month, 50 | 80 | 100
+            registry=self.registry,
+        )
+
+    def spent(self, call: ModelCall) -> None:
+        """Count what a question to a model took."""
+        model, task = call["model"], call["task"]
+        self.model_cost_usd.labels(model, task).inc(call["cost_usd"])
+        if usage := call["usage"]:
+            self.model_tokens.labels(model, task, "prompt").inc(usage["prompt_tokens"])
+            self.model_tokens.labels(model, task, "completion").inc(usage["completion_tokens"])
 
     def milliseconds(self) -> dict[str, float]:
         """Return the time that each stage of retrieval has taken in all."""

@@ -202,6 +202,51 @@ $$;
 
 ALTER FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) OWNER TO parley_sweeper;
 
+CREATE FUNCTION parley.share_reached(usd numeric, limit_usd numeric) RETURNS smallint
+    LANGUAGE sql IMMUTABLE
+    RETURN (CASE WHEN (usd >= limit_usd) THEN 100 WHEN (usd >= (0.8 * limit_usd)) THEN 80 WHEN (usd >= (0.5 * limit_usd)) THEN 50 ELSE 0 END)::smallint;
+
+CREATE TABLE parley.runs (
+    tenant_id text NOT NULL,
+    run_id uuid NOT NULL,
+    thread_id uuid NOT NULL,
+    user_id text NOT NULL,
+    status text NOT NULL,
+    input jsonb NOT NULL,
+    error jsonb,
+    attempt integer DEFAULT 1 NOT NULL,
+    lease_owner text NOT NULL,
+    lease_token bigint DEFAULT 1 NOT NULL,
+    lease_expires_at timestamp with time zone NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    resumes integer DEFAULT 0 NOT NULL,
+    CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY parley.runs FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.spending (
+    tenant_id text NOT NULL,
+    run_id uuid NOT NULL,
+    number integer NOT NULL,
+    day date NOT NULL,
+    user_id text NOT NULL,
+    thread_id uuid NOT NULL,
+    model text NOT NULL,
+    task text NOT NULL,
+    prompt_tokens integer NOT NULL,
+    completion_tokens integer NOT NULL,
+    usd numeric NOT NULL
+);
+
+ALTER TABLE ONLY parley.spending FORCE ROW LEVEL SECURITY;
+
+CREATE FUNCTION parley.spent_since(scope text, subject text, since date) RETURNS numeric
+    LANGUAGE sql STABLE
+    RETURN COALESCE(CASE scope WHEN 'tenant'::text THEN (SELECT sum(s.usd) AS sum FROM parley.spending s WHERE (s.day >= spent_since.since)) WHEN 'user'::text THEN (SELECT sum(s.usd) AS sum FROM parley.spending s WHERE ((s.day >= spent_since.since) AND (s.user_id = spent_since.subject))) ELSE (SELECT sum(s.usd) AS sum FROM parley.spending s WHERE ((s.run_id IN (SELECT r.run_id FROM parley.runs r WHERE (r.thread_id = (spent_since.subject)::uuid))) AND (s.day >= spent_since.since))) END, (0)::numeric);
+
 CREATE FUNCTION parley.take_notices(seconds double precision, most integer) RETURNS TABLE(tenant_id text, notice_id uuid, kind text, body jsonb, attempts integer, created_at timestamp with time zone)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'parley', 'pg_temp'
@@ -331,6 +376,23 @@ CREATE TABLE parley.audit_log (
 );
 
 ALTER TABLE ONLY parley.audit_log FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE parley.budget_periods (
+    tenant_id text NOT NULL,
+    scope text NOT NULL,
+    subject text NOT NULL,
+    per text NOT NULL,
+    starts date NOT NULL,
+    usd numeric NOT NULL,
+    limit_usd numeric NOT NULL,
+    reached smallint NOT NULL,
+    reached_before smallint NOT NULL,
+    CONSTRAINT budget_periods_per_check CHECK ((per = ANY (ARRAY['day'::text, 'month'::text]))),
+    CONSTRAINT budget_periods_scope_check CHECK ((scope = ANY (ARRAY['tenant'::text, 'user'::text, 'thread'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY parley.budget_periods FORCE ROW LEVEL SECURITY;
 
 CREATE SEQUENCE parley.chunk_ids
     START WITH 1
@@ -602,27 +664,6 @@ ALTER TABLE ONLY parley.run_events ALTER COLUMN packed SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY parley.run_events FORCE ROW LEVEL SECURITY;
 
-CREATE TABLE parley.runs (
-    tenant_id text NOT NULL,
-    run_id uuid NOT NULL,
-    thread_id uuid NOT NULL,
-    user_id text NOT NULL,
-    status text NOT NULL,
-    input jsonb NOT NULL,
-    error jsonb,
-    attempt integer DEFAULT 1 NOT NULL,
-    lease_owner text NOT NULL,
-    lease_token bigint DEFAULT 1 NOT NULL,
-    lease_expires_at timestamp with time zone NOT NULL,
-    cancel_requested boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finished_at timestamp with time zone,
-    resumes integer DEFAULT 0 NOT NULL,
-    CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
-);
-
-ALTER TABLE ONLY parley.runs FORCE ROW LEVEL SECURITY;
-
 CREATE TABLE parley.shop_actions (
     tenant_id text NOT NULL,
     key text NOT NULL,
@@ -802,6 +843,9 @@ ALTER TABLE ONLY parley.audit_heads
 ALTER TABLE ONLY parley.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (tenant_id, seq);
 
+ALTER TABLE ONLY parley.budget_periods
+    ADD CONSTRAINT budget_periods_pkey PRIMARY KEY (tenant_id, scope, subject, per, starts);
+
 ALTER TABLE ONLY parley.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, chunk_id);
 
@@ -870,6 +914,9 @@ ALTER TABLE ONLY parley.runs
 
 ALTER TABLE ONLY parley.shop_actions
     ADD CONSTRAINT shop_actions_pkey PRIMARY KEY (tenant_id, key);
+
+ALTER TABLE ONLY parley.spending
+    ADD CONSTRAINT spending_pkey PRIMARY KEY (tenant_id, run_id, number);
 
 ALTER TABLE ONLY parley.threads
     ADD CONSTRAINT threads_pkey PRIMARY KEY (thread_id);
@@ -952,6 +999,8 @@ CREATE INDEX runs_queued ON parley.runs USING btree (thread_id, created_at, run_
 
 CREATE INDEX runs_waiting ON parley.runs USING btree (tenant_id) WHERE (status = 'waiting'::text);
 
+CREATE INDEX spending_by_day ON parley.spending USING btree (tenant_id, day);
+
 CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated_at DESC, thread_id);
 
 CREATE INDEX tickets_by_order ON parley.tickets USING btree (tenant_id, order_id);
@@ -1025,6 +1074,8 @@ ALTER TABLE parley.audit_heads ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.audit_log ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.budget_periods ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.documents ENABLE ROW LEVEL SECURITY;
@@ -1063,6 +1114,8 @@ ALTER TABLE parley.runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.shop_actions ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.spending ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY sweep ON parley.approvals TO parley_sweeper USING (true);
 
 CREATE POLICY sweep ON parley.notices TO parley_sweeper USING (true) WITH CHECK (true);
@@ -1078,6 +1131,8 @@ CREATE POLICY tenant ON parley.approvals USING ((tenant_id = NULLIF(current_sett
 CREATE POLICY tenant ON parley.audit_heads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.audit_log USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.budget_periods USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.chunks USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -1114,6 +1169,8 @@ CREATE POLICY tenant ON parley.run_events USING ((tenant_id = NULLIF(current_set
 CREATE POLICY tenant ON parley.runs USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.shop_actions USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.spending USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.threads USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -1166,6 +1223,27 @@ REVOKE ALL ON FUNCTION parley.protect(target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.renew_leases(worker text, run_ids uuid[], lease_seconds double precision) TO parley_app;
 
+REVOKE ALL ON FUNCTION parley.share_reached(usd numeric, limit_usd numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.share_reached(usd numeric, limit_usd numeric) TO parley_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.runs TO parley_app;
+GRANT SELECT ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(status) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(attempt) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_owner) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_token) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT UPDATE(lease_expires_at) ON TABLE parley.runs TO parley_sweeper;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.spending TO parley_app;
+
+REVOKE ALL ON FUNCTION parley.spent_since(scope text, subject text, since date) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.spent_since(scope text, subject text, since date) TO parley_app;
+
 REVOKE ALL ON FUNCTION parley.take_notices(seconds double precision, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION parley.take_notices(seconds double precision, most integer) TO parley_app;
 
@@ -1194,6 +1272,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE parley.audit_heads TO parley_auditor;
 
 GRANT SELECT ON TABLE parley.audit_log TO parley_app;
 GRANT SELECT,INSERT ON TABLE parley.audit_log TO parley_auditor;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.budget_periods TO parley_app;
 
 GRANT USAGE ON SEQUENCE parley.chunk_ids TO parley_app;
 
@@ -1241,19 +1321,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.refunds TO parley_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.request_keys TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.run_events TO parley_app;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.runs TO parley_app;
-GRANT SELECT ON TABLE parley.runs TO parley_sweeper;
-
-GRANT UPDATE(status) ON TABLE parley.runs TO parley_sweeper;
-
-GRANT UPDATE(attempt) ON TABLE parley.runs TO parley_sweeper;
-
-GRANT UPDATE(lease_owner) ON TABLE parley.runs TO parley_sweeper;
-
-GRANT UPDATE(lease_token) ON TABLE parley.runs TO parley_sweeper;
-
-GRANT UPDATE(lease_expires_at) ON TABLE parley.runs TO parley_sweeper;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.shop_actions TO parley_app;
 

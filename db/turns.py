@@ -18,7 +18,10 @@ from db.sql import Statement, load
 
 SQL = load(__file__)
 _JSON = ("model", "usage", "stages")
-_PACKED = ("prompt", "passages", "raw_answer", "retrieval", "support", "actions")
+_PACKED = (
+    *("prompt", "passages", "raw_answer", "retrieval", "support", "actions"),
+    *("model_calls", "budget"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class TurnLog:
     retrieval: dict[str, Any] = field(default_factory=dict)  # queries, rounds, assembly
     support: list[dict[str, Any]] = field(default_factory=list)  # each sentence that was checked
     actions: list[dict[str, Any]] = field(default_factory=list)  # calls of tools, in order
+    model_calls: list[dict[str, Any]] = field(default_factory=list)  # questions to models, in order
+    budget: dict[str, Any] = field(default_factory=dict)  # of the last prompt: tokens by part
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.errors import CheckpointRefused
 from core.events import EventType
+from core.price import cost_of, usage_of
 from core.turn import Passage, TurnState
 from db.turns import TurnLog
 
@@ -69,8 +70,10 @@ def farewell(
         "level": state.get("level"),
     }
     last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
-    if usage := state.get("usage"):
-        last.append(("usage", {**usage, "model": state.get("model")}))
+    calls = state.get("model_calls", [])
+    if usage := usage_of(calls) or state.get("usage"):
+        cost = {"cost_usd": cost_of(calls), "model": state.get("model")}
+        last.append(("usage", {**usage, **cost}))
     last.append(("run.finished", {"run_id": str(run_id)}))
     return last
 
@@ -106,6 +109,8 @@ def turn_log(
         retrieval=found_by(state),
         support=state.get("support", []),
         actions=actions(state),
+        model_calls=[dict(call) for call in state.get("model_calls", [])],
+        budget=state.get("budget", {}),
     )
 
 

@@ -27,8 +27,9 @@ from db.keys import RequestKey
 from db.listen import Listener
 from graphs.admission import Admission, Multitask, Request, StartedRun
 from graphs.journal import ATTEMPT_BASE
+from graphs.lease import Lease
 from graphs.tails import Tails, parse_id
-from graphs.turn import Lease, Turn, TurnFactory
+from graphs.turn import Turn, TurnFactory
 from nodes.context import Limits, Services
 from tools import approvals, notices
 from tools.executor import close_run

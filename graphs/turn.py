@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -20,7 +19,9 @@ from core.turn import TurnState
 from db import checkpoints, events, runs, turns
 from db.sql import Statement
 from graphs import chat
+from graphs.account import Account
 from graphs.journal import Journal
+from graphs.lease import Lease
 from graphs.record import Outcome, failed, farewell, restored, turn_log
 from nodes.context import Context, Limits, Services
 from nodes.stages import Stages
@@ -37,21 +38,6 @@ FINISH_TRIES = 5
 FINISH_PAUSE_SECONDS = 0.5  # doubled at each try; together less than a usual Postgres restart
 
 Stop = Literal["cancelled", "lost", "abandoned"]
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work on a run, and whose run it is."""
-
-    tenant_id: str
-    user_id: str
-    thread_id: UUID
-    run_id: UUID
-    token: int
-    attempt: int
-    failures: int = 0  # attempts before this one that ended in the middle
-    groups: tuple[str, ...] = ()  # that the user belonged to when the run was asked for
-    roles: frozenset[str] = frozenset()
 
 
 class TurnFactory:
@@ -118,6 +104,8 @@ class Turn:
             attempt=lease.attempt,
         )
         self._stages = Stages(TurnState(**state), self.journal.emit, self._trace)
+        services = factory.services
+        self._account = Account(lease, self._stages, services.budgets, services.metrics)
 
     def is_of(self, tenant_id: str, thread_id: UUID) -> bool:
         """Return whether this run belongs to that thread of that tenant."""
@@ -283,6 +271,7 @@ class Turn:
             for attempt in range(FINISH_TRIES):
                 try:
                     await self._store_end(outcome, message_id, waiting)
+                    self._account.tell()
                     return True
                 except LeaseLost:
                     self.stop = "lost"
@@ -318,8 +307,10 @@ class Turn:
             after.append(checkpoints.pruning(lease.run_id, lease.token))
         acted = bool(state.get("steps")) or lease.attempt > 1
         if not (acted or self._input.get("webhook")):
-            ended, *_ = await database.once(lease.tenant_id, finish, *after)
+            spend = self._account.statements()
+            ended, *others = await database.once(lease.tenant_id, finish, *after, *spend)
             runs.finished(ended)
+            self._account.stored(others[len(after) :])
             return
         async with database.transaction(lease.tenant_id) as conn:
             runs.finished(await (await conn.execute(*finish)).fetchall())
@@ -327,6 +318,7 @@ class Turn:
             await close_run(conn, lease.run_id, policy, Caller(lease.tenant_id, lease.user_id))
             for statement in after:
                 await conn.execute(*statement)
+            await self._account.store(conn)
             await self._tell(conn, outcome)
 
     async def _store_pause(
@@ -348,6 +340,7 @@ class Turn:
         await self._saver.flush(conn)
         status = await runs.pause(conn, lease.run_id, lease.token, approval_id=approval_id)
         await conn.execute(*self._saving(outcome))
+        await self._account.store(conn)
         if status == "waiting":  # nobody has decided meanwhile
             await self._tell(conn, outcome)
 

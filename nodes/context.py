@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.events import Emit
 from core.metrics import Metrics
+from core.price import Budget
 from db.pool import Database
 from embeddings.base import Embedder
 from knowledge.assemble import Order, Strategy
@@ -44,6 +45,7 @@ class Services:
     metrics: Metrics
     tools: Registry
     policy: Policy
+    budgets: tuple[Budget, ...] = ()  # of money for models, of all tenants
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,12 @@ _MESSAGE: dict[str, Any] = {
 COMPLETION = {
     **_HEAD,
     "choices": [{"index": 0, "message": _MESSAGE, "logprobs": None, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 640, "completion_tokens": 12, "total_tokens": 652},
+    "usage": {
+        "prompt_tokens": 640,
+        "completion_tokens": 12,
+        "total_tokens": 652,
+        "cost_usd": 0.000135,
+    },
 }
 STREAM = 'data: {"object":"chat.completion.chunk",…}\n\ndata: [DONE]\n\n'
 ERROR = {

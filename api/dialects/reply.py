@@ -188,10 +188,9 @@ def data(content: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(content) + b"\n\n"
 
 
-def usage_of(outcome: Outcome) -> dict[str, int]:
-    """Return the tokens as counted; zeros when no model was asked."""
+def usage_of(outcome: Outcome) -> dict[str, float]:
+    """Return the tokens as counted, and what they cost; zeros when no model was asked."""
     usage = outcome.usage or {}
-    return {
-        name: int(usage.get(name) or 0)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
+    tokens = ("prompt_tokens", "completion_tokens", "total_tokens")
+    counted: dict[str, float] = {name: int(usage.get(name) or 0) for name in tokens}
+    return counted | {"cost_usd": float(usage.get("cost_usd") or 0)}

@@ -92,6 +92,33 @@ _TURN = {
             "result": {"status": "done", "text": "Ticket 17 is open.", "code": "", "sources": []},
         }
     ],
+    "model_calls": [
+        {
+            "task": "answer",
+            "model": "small",
+            "why": ["cheapest above the bar"],
+            "tried": [],
+            "usage": {"prompt_tokens": 640, "completion_tokens": 12, "total_tokens": 652},
+            "cost_usd": 0.000135,
+            "ms": 48.1,
+            "error": "",
+        }
+    ],
+    "budget": {
+        "tokenizer": "tgi server",
+        "exact": True,
+        "context": 8192,
+        "prompt_tokens": 640,
+        "parts": {
+            "system": {"tokens": 110, "limit": 2000},
+            "history": {"tokens": 0, "limit": 4000},
+            "sources": {"tokens": 480, "limit": 4000},
+            "question": {"tokens": 9, "limit": 7680},
+            "frame": {"tokens": 41, "limit": 7680},
+            "output": {"tokens": 512, "limit": 512},
+        },
+        "dropped": {"history": [], "sources": [[44]], "cut": None},
+    },
     "created_at": "2026-11-20T09:30:02Z",
 }
 
@@ -252,6 +279,12 @@ class TurnLog(BaseModel):
     )
     actions: list[dict[str, Any]] = Field(
         description="Each call of a tool as the model wrote it, and what came of it so far."
+    )
+    model_calls: list[dict[str, Any]] = Field(
+        description="Each question to a model: which one and why, what failed before, its cost."
+    )
+    budget: dict[str, Any] = Field(
+        description="Tokens and limit of each part of the last prompt, and what was left out."
     )
     raw_answer: str = Field(description="What the model wrote, before any check changed it.")
     model: dict[str, Any] | None

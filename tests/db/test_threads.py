@@ -240,4 +240,6 @@ def log_of(run_id: UUID, thread_id: UUID) -> turns.TurnLog:
         first_token_ms=12.5,
         total_ms=99.5,
         outcome="answered",
+        model_calls=[{"task": "answer", "cost_usd": 0.001}],
+        budget={"tokenizer": "estimate", "exact": False},
     )

@@ -31,7 +31,8 @@ MESSAGE = {
     "abstained": False,
     "finish_reason": "length",
 }
-USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "model": RECORD}
+COUNTED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cost_usd": 0.0001}
+USAGE = {**COUNTED, "model": RECORD}
 APPROVAL = {"approval_id": "a", "tool": "refund_order", "arguments": {"cents": 5000}}
 QUESTION = Question("I asked a person.", [APPROVAL])
 WAITS: list[tuple[EventType, dict[str, Any]]] = [
@@ -96,7 +97,7 @@ async def test_usage_comes_only_when_asked_for() -> None:
     """As with OpenAI: one more chunk without choices."""
     usage = (await chunks(*WHOLE, include_usage=True))[-2]
     assert usage["choices"] == []
-    assert usage["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    assert usage["usage"] == COUNTED
 
 
 async def test_an_answer_that_came_in_one_piece_is_streamed_too() -> None:
@@ -184,7 +185,7 @@ async def test_no_model_means_no_tokens() -> None:
     """A refusal costs nothing, and no model is named for it."""
     outcome = await await_outcome(events(("message.finished", MESSAGE), ("run.finished", {})))
     answer = REPLY.completion(outcome)
-    assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    assert answer["usage"] == dict.fromkeys(COUNTED, 0)
     assert answer["choices"][0]["message"]["parley"]["model"] is None
 
 
