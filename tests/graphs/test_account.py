@@ -18,62 +18,62 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from uuid_utils.compat import uuid7
 
-from core.errors import DatabaseUnavailable, ModelUnavailable
-from core.price import Budget
+from core.errors import DatabaseUnavailable, StreamCut
+from core.price import Budget, Price
 from core.telemetry import NullTracer
 from core.turn import ModelCall, TurnState, Usage
 from db import events, runs, turns
 from db.pool import Database
 from db.sql import Statement
+from evals.bench.edges import ScriptedModel
 from graphs import chat
 from graphs.lease import Lease
 from graphs.turn import Turn, TurnFactory
 from nodes.context import Context, Limits
 from nodes.staged import Node, staged
-from tests.graphs.turns import TENANT, services
+from tests.graphs.turns import TENANT, GatedModel, services
+from tgi.catalog import Catalog, Model
+from tgi.models import Models, Served
 
 Wrap = Callable[[str, Node], Node]
-BUDGET = Budget(usd=Decimal("0.1"), per="day", scope="tenant")
+SMALL = Model(endpoints=("http://127.0.0.1",), price=Price(input=50.0))
+BUDGET = Budget(usd=Decimal("0.06"), per="day", scope="tenant")
+CLASSIFIED = ModelCall(
+    task="classify",
+    model="small",
+    why=[],
+    tried=[],
+    usage=Usage(prompt_tokens=20, completion_tokens=1, total_tokens=21),
+    cost_usd=0.001,
+    ms=9.0,
+    error="",
+)
+ANSWERED = ("answer", 1200, 0.06)
 
 
-def call(task: str = "answer", error: str = "") -> ModelCall:
-    counted = Usage(prompt_tokens=1000, completion_tokens=10, total_tokens=1010)
-    return ModelCall(
-        task=task,
-        model="small",
-        why=["cheapest"],
-        tried=[],
-        usage=None if error else counted,
-        cost_usd=0.06,
-        ms=9.0,
-        error=error,
-    )
+def classifying(name: str, node: Node) -> Node:
+    """Let `classify` ask a model as well."""
 
+    async def ask(state: TurnState, runtime: Runtime[Context]) -> TurnState:
+        update = await node(state, runtime)
+        return TurnState(**{**update, "model_calls": [CLASSIFIED]})
 
-def asking(place: str, *calls: ModelCall, then: Exception | None = None) -> Wrap:
-    """Return what lets a node ask models before it does its work, or fails instead of it."""
-
-    def wrap(name: str, node: Node) -> Node:
-        async def ask(state: TurnState, runtime: Runtime[Context]) -> TurnState:
-            stages = runtime.context.stages
-            earlier = stages.state.get("model_calls", [])
-            stages.note({"model_calls": [*earlier, *calls]})
-            if then is not None:
-                raise then
-            update = await node(state, runtime)
-            later = update.get("model_calls", [])[len(earlier) :]
-            return TurnState(**{**update, "model_calls": [*earlier, *calls, *later]})
-
-        return staged(name, ask if name == place else node)
-
-    return wrap
+    return staged(name, ask if name == "classify" else node)
 
 
 async def turn(
-    database: Database, wrap: Wrap, attempt: int = 1, run_id: UUID | None = None
+    database: Database,
+    model: ScriptedModel | None = None,
+    *,
+    wrap: Wrap = classifying,
+    attempt: int = 1,
+    run_id: UUID | None = None,
 ) -> Turn:
     """Return an attempt at a run, ready to begin; without an id at a new one."""
-    made = replace(services(database), budgets=(BUDGET,))
+    models = Models(
+        Catalog(models={"small": SMALL}), {"small": Served(SMALL, model or ScriptedModel())}
+    )
+    made = replace(services(database), models=models, budgets=(BUDGET,))
     factory = TurnFactory(made, Limits(), 60, 3, NullTracer())
     factory.graph = chat.build(wrap).compile()
     if run_id is None:
@@ -120,6 +120,12 @@ async def stored(database: Database) -> list[Any]:
         return await cursor.fetchall()
 
 
+async def outcome(database: Database, attempt: Turn) -> str:
+    """Return how the turn log says that it ended."""
+    async with database.transaction(TENANT) as conn:
+        return (await turns.get(conn, attempt.lease.run_id)).outcome
+
+
 def sample(attempt: Turn, name: str, **labels: str) -> float | None:
     registry = attempt._factory.services.metrics.registry
     return registry.get_sample_value(name, labels)
@@ -129,21 +135,21 @@ async def test_a_turn_counts_what_it_spent(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In its events, its log, the table of spending, the figures and the notices."""
-    attempt = await turn(database, asking("generate", call("rewrite"), call()))
+    attempt = await turn(database)
     with caplog.at_level(logging.WARNING, "graphs.account"):
         await attempt.run()
-    assert await stored(database) == [("rewrite", 1000, 0.06), ("answer", 1000, 0.06)]
+    assert await stored(database) == [("classify", 20, 0.001), ANSWERED]
     run_id = attempt.lease.run_id
     async with database.transaction(TENANT) as conn:
         [used] = [e.data for e in await events.read(conn, run_id, after=0) if e.type == "usage"]
         log = await turns.get(conn, run_id)
         told = await (await conn.execute("select body -> 'percent' from notices")).fetchall()
-    assert {key: used[key] for key in ("prompt_tokens", "completion_tokens", "cost_usd")} == {
-        "prompt_tokens": 2000,
-        "completion_tokens": 20,
-        "cost_usd": 0.12,
-    }
-    assert log.model_calls == [call("rewrite"), call()]
+    assert (used["prompt_tokens"], used["completion_tokens"]) == (1220, 65)
+    assert used["cost_usd"] == 0.061
+    assert [(call["task"], call["cost_usd"]) for call in log.model_calls] == [
+        ("classify", 0.001),
+        ("answer", 0.06),
+    ]
     assert told == [(50,), (80,), (100,)]
     assert [(r.percent, r.tenant_id) for r in caplog.records] == [  # type: ignore[attr-defined]
         (50, TENANT),
@@ -151,54 +157,42 @@ async def test_a_turn_counts_what_it_spent(
         (100, TENANT),
     ]
     by = {"model": "small", "task": "answer"}
-    assert sample(attempt, "parley_model_calls_total", **by, error="") == 1
-    assert sample(attempt, "parley_model_tokens_total", **by, kind="prompt") == 1000
-    assert sample(attempt, "parley_model_tokens_total", **by, kind="completion") == 10
+    assert sample(attempt, "parley_model_tokens_total", **by, kind="prompt") == 1200
+    assert sample(attempt, "parley_model_tokens_total", **by, kind="completion") == 64
     assert sample(attempt, "parley_model_cost_usd_total", **by) == 0.06
     reached = {"scope": "tenant", "per": "day", "percent": "100"}
     assert sample(attempt, "parley_budgets_reached_total", **reached) == 1
 
 
 async def test_a_turn_that_asks_no_model_spends_nothing(database: Database) -> None:
-    """There is nothing to store."""
-    attempt = await turn(database, staged)
+    """It was cancelled before it began."""
+    attempt = await turn(database)
+    attempt.cancel()
     await attempt.run()
+    assert await outcome(database, attempt) == "cancelled"
     assert await stored(database) == []
 
 
 async def test_a_turn_that_fails_has_spent_all_the_same(database: Database) -> None:
-    """The node that asked never ended."""
-    wrap = asking("generate", call(error="stream_cut"), then=ModelUnavailable())
-    attempt = await turn(database, wrap)
+    """Its answer broke off, and what it took was not counted; the call was made."""
+    model = GatedModel()
+    model.fail_with(StreamCut())
+    attempt = await turn(database, model)
     await attempt.run()
-    assert await stored(database) == [("answer", 0, 0.06)]
-    async with database.transaction(TENANT) as conn:
-        assert (await turns.get(conn, attempt.lease.run_id)).outcome == "failed"
-    by = {"model": "small", "task": "answer", "error": "stream_cut"}
-    assert sample(attempt, "parley_model_calls_total", **by) == 1
+    assert await outcome(database, attempt) == "failed"
+    assert await stored(database) == [("classify", 20, 0.001), ("answer", 0, 0.0)]
 
 
 async def test_a_turn_that_is_cancelled_has_spent_all_the_same(database: Database) -> None:
     """What it asked before counts."""
-    asked = asyncio.Event()
-
-    def wrap(name: str, node: Node) -> Node:
-        async def ask(state: TurnState, runtime: Runtime[Context]) -> TurnState:
-            runtime.context.stages.note({"model_calls": [call()]})
-            asked.set()
-            await asyncio.Event().wait()
-            return {}
-
-        return staged(name, ask if name == "generate" else node)
-
-    attempt = await turn(database, wrap)
+    model = GatedModel()
+    attempt = await turn(database, model)
     attempt.task = asyncio.create_task(attempt.run())
-    await asked.wait()
+    await model.asked.wait()
     attempt.cancel()
     await attempt.task
-    async with database.transaction(TENANT) as conn:
-        assert (await turns.get(conn, attempt.lease.run_id)).outcome == "cancelled"
-    assert await stored(database) == [("answer", 1000, 0.06)]
+    assert await outcome(database, attempt) == "cancelled"
+    assert (await stored(database))[0] == ("classify", 20, 0.001)
 
 
 async def test_a_turn_that_waits_counts_each_call_once(database: Database) -> None:
@@ -211,22 +205,17 @@ async def test_a_turn_that_waits_counts_each_call_once(database: Database) -> No
                 interrupt({"approval_id": str(uuid7())})
             return await node(state, runtime)
 
-        asks: dict[str, Wrap] = {
-            "classify": asking("classify", call("classify")),
-            "generate": asking("generate", call()),
-        }
-        return asks.get(name, staged)(name, wait if name == "reuse" else node)
+        return classifying(name, wait if name == "reuse" else node)
 
-    first = await turn(database, wrap)
+    first = await turn(database, wrap=wrap)
     await first.run()
-    assert await stored(database) == [("classify", 1000, 0.06)]
+    assert await stored(database) == [("classify", 20, 0.001)]
     decided = True
-    second = await turn(database, wrap, attempt=2, run_id=first.lease.run_id)
+    second = await turn(database, wrap=wrap, attempt=2, run_id=first.lease.run_id)
     await second.run()
-    assert await stored(database) == [("classify", 1000, 0.06), ("answer", 1000, 0.06)]
-    by = {"model": "small", "error": ""}
-    assert sample(second, "parley_model_calls_total", **by, task="answer") == 1
-    assert sample(second, "parley_model_calls_total", **by, task="classify") is None
+    assert await stored(database) == [("classify", 20, 0.001), ANSWERED]
+    assert sample(second, "parley_model_cost_usd_total", model="small", task="answer") == 0.06
+    assert sample(second, "parley_model_cost_usd_total", model="small", task="classify") is None
 
 
 class Forgetful(Database):
@@ -245,9 +234,9 @@ class Forgetful(Database):
 
 async def test_an_end_that_is_stored_twice_counts_once(database: Database) -> None:
     """The connection broke after the commit, so the end was sent again."""
-    attempt = await turn(Forgetful(database.url, database.pool), asking("generate", call()))
+    attempt = await turn(Forgetful(database.url, database.pool), wrap=staged)
     await attempt.run()
-    assert await stored(database) == [("answer", 1000, 0.06)]
+    assert await stored(database) == [ANSWERED]
     async with database.transaction(TENANT) as conn:
         row = await (await conn.execute("select usd::float from budget_periods")).fetchone()
     assert row == (0.06,)
@@ -274,10 +263,19 @@ class Watched(Database):
 
 async def test_spending_costs_no_round_trip(database: Database) -> None:
     """It is one more statement among those that end the turn in one piece."""
+
+    def silent(name: str, node: Node) -> Node:
+        async def forget(state: TurnState, runtime: Runtime[Context]) -> TurnState:
+            update = await node(state, runtime)
+            update.pop("model_calls", None)
+            return update
+
+        return staged(name, forget)
+
     watched = Watched(database.url, database.pool)
     costs = []
-    for wrap in (staged, asking("generate", call())):
-        attempt = await turn(watched, wrap)
+    for wrap in (silent, staged):
+        attempt = await turn(watched, wrap=wrap)
         watched.borrowed = 0
         await attempt.run()
         costs.append((watched.borrowed, watched.together))
