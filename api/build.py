@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,12 @@ from api.version import VERSION
 from api.webhooks import sending
 from core import langfuse
 from core.metrics import Metrics
+from core.price import Budget
 from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
 from core.telemetry import Tracer
 from db.connect import connect
 from db.pool import Database
+from db.spending import Purse
 from embeddings.base import Embedder
 from embeddings.minilm import MiniLM
 from graphs.runner import Pace, Runner
@@ -102,6 +104,8 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
                     embedder=embedder,
                     search=search,
                     models=models,
+                    budgets=models.catalog.budgets,
+                    purse=purse(database, models.catalog.budgets),
                     guard=guard,
                     intents=intents,
                     prompts=prompts,
@@ -243,6 +247,11 @@ async def telling(
         return
     async with sending(database, settings.webhooks):
         yield
+
+
+def purse(database: Database, budgets: Sequence[Budget]) -> Purse | None:
+    """Return what knows how much budgets have left, None where there are none."""
+    return Purse(database, budgets) if budgets else None
 
 
 def limits(settings: Settings) -> turn.Limits:

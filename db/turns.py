@@ -20,7 +20,7 @@ SQL = load(__file__)
 _JSON = ("model", "usage", "stages")
 _PACKED = (
     *("prompt", "passages", "raw_answer", "retrieval", "support", "actions"),
-    *("model_calls", "budget"),
+    *("model_calls", "budget", "level"),
 )
 
 
@@ -49,6 +49,7 @@ class TurnLog:
     actions: list[dict[str, Any]] = field(default_factory=list)  # calls of tools, in order
     model_calls: list[dict[str, Any]] = field(default_factory=list)  # questions to models, in order
     budget: dict[str, Any] = field(default_factory=dict)  # of the last prompt: tokens by part
+    level: str | None = None  # where the answer came from; None when no model was asked
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 

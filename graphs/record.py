@@ -111,6 +111,7 @@ def turn_log(
         actions=actions(state),
         model_calls=[dict(call) for call in state.get("model_calls", [])],
         budget=state.get("budget", {}),
+        level=state.get("level"),
     )
 
 

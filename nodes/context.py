@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from core.events import Emit
 from core.metrics import Metrics
 from core.price import Budget
 from db.pool import Database
+from db.spending import Purse
 from embeddings.base import Embedder
 from knowledge.assemble import Order, Strategy
 from knowledge.filter import Reader
@@ -46,6 +48,7 @@ class Services:
     tools: Registry
     policy: Policy
     budgets: tuple[Budget, ...] = ()  # of money for models, of all tenants
+    purse: Purse | None = None  # knows what they have left; None: nobody has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,6 @@ class Context:
     groups: tuple[str, ...] = ()  # that the user belongs to; none until there are accounts
     roles: frozenset[str] = frozenset()
     held: Held | None = None  # the lease of the run; without one no tool is offered
-    left_usd: float | None = None  # what may still be spent on models; None: no budget
     flush: Callable[[], Awaitable[None]] = _nothing  # stores events and checkpoints now
 
     @property
@@ -99,9 +101,18 @@ class Context:
         """Return for whom documents are searched."""
         return Reader(self.user_id, self.groups)
 
-    def wish(self, task: Task, *, tokens: int = 0) -> Wish:
-        """Return what this turn wants of a model; tokens: of prompt and answer together."""
-        return Wish(task, self.tenant_id, self.user_id, self.thread_id, tokens, self.left_usd)
+    async def wish(self, task: Task, *, tokens: int = 0) -> Wish:
+        """Return what this turn wants of a model; tokens: of prompt and answer together.
+
+        Raises DatabaseUnavailable when nobody knows what may still be spent.
+        """
+        left = None
+        if (purse := self.services.purse) is not None:
+            left = await purse.left(
+                tenant_id=self.tenant_id, user_id=self.user_id, thread_id=UUID(self.thread_id)
+            )
+        whose = (self.tenant_id, self.user_id, self.thread_id)
+        return Wish(task, *whose, tokens, None if left is None else float(left))
 
     @property
     def caller(self) -> Caller:

@@ -38,7 +38,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         cites=not talk and not acting,
     )
     climb = await ladder.climb(
-        context.wish("answer", tokens=await asking.tokens()),
+        await context.wish("answer", tokens=await asking.tokens()),
         context,
         asking.prepare,
         listens=acting and not state.get("steps"),

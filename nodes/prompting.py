@@ -49,7 +49,7 @@ class Asking:
         models = self.context.services.models
         if len(models.catalog.models) == 1:
             return 0
-        preferred = models.choices(self.context.wish("answer"))
+        preferred = models.choices(await self.context.wish("answer"))
         name = preferred[0].name if preferred else ""
         output = int(parameters(self.state, self.context)["max_tokens"])
         fitted = await self._fit(name, ENOUGH, output)

@@ -183,7 +183,7 @@ async def policy(state: TurnState, context: Context) -> bytes:
     shapes = {
         "format": FORMAT,
         "prompt": services.prompts["answer"].sha256,
-        "model": await services.models.wanted(context.wish("answer")),
+        "model": await services.models.wanted(await context.wish("answer")),
         "embedder": services.embedder.name,
         "parameters": parameters(state, context),
         "limits": {k: v for k, v in limits.items() if not k.startswith(("cache_", "history_"))},

@@ -93,7 +93,7 @@ async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[st
     limit = template.limits.max_output_tokens or context.limits.max_output_tokens
     prompt = template.render([], exchanges=talk, question=text)
     message, call = await context.services.models.ask(
-        context.wish(template.task, tokens=limit),
+        await context.wish(template.task, tokens=limit),
         [(m["role"], m["content"]) for m in prompt["messages"]],
         max_tokens=limit,
         temperature=0.0,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from core.errors import SettingsInvalid
 from core.files import Closed, read
-from core.price import Price
+from core.price import Budget, Price
 from core.settings import ModelSettings
 from tgi.hosted import Provider
 
@@ -95,6 +95,7 @@ class Catalog(Closed):
     tasks: Mapping[Task, Rule] = {}
     tenants: Mapping[str, Tenant] = {}
     experiments: tuple[Experiment, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Catalog:

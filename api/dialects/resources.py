@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import Body, Metadata, Title
 from graphs.admission import Multitask
+from tgi.routing import Level
 
 _THREAD = {
     "thread_id": "01937b6e-3c1a-7c4e-9a55-0a4b8a4d2f10",
@@ -104,6 +105,7 @@ _TURN = {
             "error": "",
         }
     ],
+    "level": "full",
     "budget": {
         "tokenizer": "tgi server",
         "exact": True,
@@ -143,6 +145,12 @@ class ThreadChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Backups"}]})
     title: Title | None = None
     metadata: Metadata | None = Field(None, description="Replaces the metadata as a whole.")
+
+
+_LEVEL = (
+    "Where the answer came from: the model that is wanted, another one, the sources alone, earlier "
+    "answers, or a sentence of ours; null when no model was asked."
+)
 
 
 class NewRun(Body):
@@ -243,11 +251,7 @@ class Answer(BaseModel):
     cached: Literal["exact", "semantic"] | None = Field(
         None, description="Given before to the same question; null when it is new."
     )
-    level: Literal["full", "fallback", "degraded", "cached", "canned"] | None = Field(
-        None,
-        description="Where it came from: the model that is wanted, another one, the sources alone, "
-        "earlier answers, or a sentence of ours; null when no model was asked.",
-    )
+    level: Level | None = Field(None, description=_LEVEL)
 
 
 class AnsweredRun(BaseModel):
@@ -286,6 +290,7 @@ class TurnLog(BaseModel):
     budget: dict[str, Any] = Field(
         description="Tokens and limit of each part of the last prompt, and what was left out."
     )
+    level: Level | None = Field(None, description=_LEVEL)
     raw_answer: str = Field(description="What the model wrote, before any check changed it.")
     model: dict[str, Any] | None
     usage: dict[str, Any] | None
