@@ -260,7 +260,7 @@ def test_langfuse_is_new_enough_for_its_sdk() -> None:
 
 def test_no_service_reports_usage_to_its_maker() -> None:
     """TGI's usage statistics and Langfuse's telemetry are switched off."""
-    command = SERVICES["tgi"]["command"]
-    assert command[command.index("--usage-stats") + 1] == "off"
+    (file,) = SERVICES["tgi"]["env_file"]
+    assert "USAGE_STATS=off" in (ROOT / file).read_text(encoding="utf-8").splitlines()
     for name in ("langfuse-web", "langfuse-worker"):
         assert SERVICES[name]["environment"]["TELEMETRY_ENABLED"] == "false"

@@ -1,4 +1,5 @@
-"""python -m tgi: the embedded model server (serve), and a look at any other one (probe)."""
+"""python -m tgi: the embedded model server (serve), a look at any other one (probe),
+and the memory that a model needs (size)."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from core.errors import ParleyError
+from tgi.sizing import HEADINGS, KvDtype, Quantize, rows
 
 app = typer.Typer(
     help="Model servers.",
@@ -151,6 +155,49 @@ def probe(
         typer.echo(f"{error.message} {error.hint or ''}".strip(), err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(0 if holds else 1)
+
+
+@app.command()
+def size(
+    models: Annotated[
+        list[str], typer.Argument(help="Names in tgi/sizes.yaml, or paths of a config.json.")
+    ],
+    context: Annotated[int, typer.Option(help="Tokens of a prompt and its answer.")] = 8192,
+    gpu_gb: Annotated[float, typer.Option(min=1, help="Memory of one GPU, in GiB.")] = 24,
+    quantize: Annotated[
+        Quantize | None, typer.Option(help="How the weights are quantised. Default: several ways.")
+    ] = None,
+    kv_dtype: Annotated[KvDtype, typer.Option(help="How keys and values are kept.")] = "16bit",
+    shards: Annotated[
+        int | None, typer.Option(min=1, help="GPUs that share the model. Default: as few as do.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option(help="Print a table for a document.")] = False,
+) -> None:
+    """Tell how much memory a model needs, and how many conversations fit at once."""
+    try:
+        lines = [
+            row
+            for model in models
+            for row in rows(
+                model,
+                context=context,
+                gpu_gib=gpu_gb,
+                quantize=quantize,
+                kv_dtype=kv_dtype,
+                shards=shards,
+            )
+        ]
+    except ParleyError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(1) from error
+    if markdown:
+        for cells in (HEADINGS, ["---"] * len(HEADINGS), *lines):
+            typer.echo(f"| {' | '.join(cells)} |")
+        return
+    table = Table(*HEADINGS)
+    for row in lines:
+        table.add_row(*row)
+    Console().print(table)
 
 
 if __name__ == "__main__":
