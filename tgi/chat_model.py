@@ -5,7 +5,6 @@ Why not langchain-openai: docs/decisions/0006-chat-model.md.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -29,10 +28,9 @@ from tgi.identity import identify
 from tgi.messages import choice_to_wire, to_wire, tool_to_wire
 from tgi.profiles import PROFILES, TGI, Profile
 from tgi.reading import Reading, whole
-from tgi.structured import inlined, parse, schema_of
+from tgi.structured import parse, response_format, schema_of
 
 _PASSED = frozenset({"temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"})
-_NAMED = re.compile(r"[^A-Za-z0-9_-]")  # what OpenAI takes in no name
 _INFO_SECONDS = 300.0  # a server may be replaced under its address
 
 
@@ -244,14 +242,7 @@ class TgiChatModel(BaseChatModel):
         if (schema := wanted.pop("response_schema", None)) is not None:
             if tools and not self.dialect.schema_beside_tools:
                 raise UnsupportedParameter("An answer has a schema or tools here, not both.")
-            name = _NAMED.sub("_", str(schema.get("title", "answer")))[:64]
-            payload["response_format"] = {
-                "type": "json_schema",
-                self.dialect.schema_key: {
-                    "name": name,
-                    "schema": inlined(schema, self.dialect),
-                },
-            }
+            payload["response_format"] = response_format(schema, self.dialect)
         if unknown := wanted.keys() - _PASSED:
             raise UnsupportedParameter(f"Unsupported parameter: {', '.join(sorted(unknown))}.")
         if self.dialect.top_p_below_one and wanted.get("top_p", 0.0) >= 1.0:

@@ -19,7 +19,8 @@ class Profile:
     name: str
     server: str  # as in `ModelRecord.server`, when the server does not say it itself
     identity: Literal["info", "version", "props", "answer"]  # where the real version comes from
-    schema_key: Literal["value", "json_schema"] = "json_schema"  # of response_format
+    # Where response_format has the schema: `schema` goes with the type json_object.
+    schema_key: Literal["value", "json_schema", "schema"] = "json_schema"
     limit_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     max_stop: int | None = None  # stop sequences at most; None: no limit known
     top_p_below_one: bool = False  # 1.0, which means "off", is refused
@@ -50,7 +51,13 @@ TGI = Profile(
     adapters="unlisted",
 )
 VLLM = Profile(name="vllm", server="vllm", identity="version")
-LLAMACPP = Profile(name="llamacpp", server="llama.cpp", identity="props", adapters="numbered")
+LLAMACPP = Profile(
+    name="llamacpp",
+    server="llama.cpp",
+    identity="props",
+    schema_key="schema",  # llama-server takes OpenAI's too, llama-cpp-python this one alone
+    adapters="numbered",
+)
 OPENAI = Profile(
     name="openai",
     server="openai",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator
@@ -15,6 +16,7 @@ from typing_extensions import is_typeddict
 from core.errors import AnswerMisfit, UnsupportedParameter
 from tgi.profiles import Profile
 
+_NAMED = re.compile(r"[^A-Za-z0-9_-]")  # what OpenAI takes in no name
 CUT = "The model's answer reached its limit of tokens before its end."
 Shape: TypeAlias = dict[str, Any] | type
 """A JSON schema, a pydantic class, or a TypedDict."""
@@ -52,6 +54,15 @@ def inlined(schema: dict[str, Any], profile: Profile) -> dict[str, Any]:
     if not profile.inline_refs or "$defs" not in schema:
         return schema
     return {key: value for key, value in dereference_refs(schema).items() if key != "$defs"}
+
+
+def response_format(schema: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """Return what a chat request says to be answered in the shape of a schema."""
+    schema = inlined(schema, profile)
+    if profile.schema_key == "schema":
+        return {"type": "json_object", "schema": schema}
+    name = _NAMED.sub("_", str(schema.get("title", "answer")))[:64]
+    return {"type": "json_schema", profile.schema_key: {"name": name, "schema": schema}}
 
 
 def parse(shape: Shape, text: str, *, cut: bool) -> Any:

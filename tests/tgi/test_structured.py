@@ -107,7 +107,7 @@ async def test_the_raw_answer_beside_it() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_each_server_gets_its_own_shape(profile: str) -> None:
-    """TGI gets the schema as `value` and without references, the others as `json_schema`."""
+    """TGI gets the schema as `value` and without references, llama.cpp beside `json_object`."""
     asked: list[dict[str, Any]] = []
 
     async def answer(exchange: Exchange) -> None:
@@ -120,9 +120,13 @@ async def test_each_server_gets_its_own_shape(profile: str) -> None:
         read = await chat.with_structured_output(Tree).ainvoke("?")
     assert read == Tree(place=Place(city="x"))
     form = asked[0]["response_format"]
-    assert form["type"] == "json_schema"
-    sent = form["value" if profile == "tgi" else "json_schema"]
-    assert sent["name"] == "Tree"
+    if profile == "llamacpp":
+        assert form["type"] == "json_object"
+        sent = form
+    else:
+        assert form["type"] == "json_schema"
+        sent = form["value" if profile == "tgi" else "json_schema"]
+        assert sent["name"] == "Tree"
     assert ("$ref" in str(sent)) == (profile != "tgi")
     Draft202012Validator(sent["schema"]).validate({"place": {"city": "x"}})
 

@@ -28,6 +28,7 @@ from tgi.stream import stream
 QUESTION = "Name the four seasons of the year, one after the other, and say what each is like."
 GREEDY: dict[str, Any] = {"temperature": 0.0, "seed": 1}
 LONGEST = 400_000  # words of the longest prompt that is tried: below TGI's limit of 2 MB
+_SHOWN = 160  # characters of what was seen
 TOOL = {
     "type": "function",
     "function": {
@@ -100,6 +101,7 @@ async def examine(probed: Probed, check: Check) -> Outcome:
         saw, status = str(skipped), "skipped"
     except ParleyError as error:
         saw = f"{error.code}: {error.message}"
+    saw = " ".join(saw.split())[:_SHOWN]
     return Outcome(check.name, check.promise, status, saw, (time.perf_counter() - began) * 1000)
 
 

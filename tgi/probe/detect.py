@@ -29,7 +29,12 @@ async def detect(client: Client, *, profile: str | None = None, model: str | Non
     info = await _page(client, "/info")
     version = await _page(client, "/version")
     props = await _page(client, "/props")
-    kind = PROFILES[profile] if profile else _kind(info, version, props, first)
+    described = (await _page(client, "/openapi.json")).get("info")
+    kind = (
+        PROFILES[profile]
+        if profile
+        else _kind(info, version, props, first, described if isinstance(described, dict) else {})
+    )
     if kind is None:
         raise ModelUnavailable("No model server was recognised there.", hint="Name its --profile.")
     settings = props.get("default_generation_settings")
@@ -48,7 +53,11 @@ async def detect(client: Client, *, profile: str | None = None, model: str | Non
 
 
 def _kind(
-    info: dict[str, Any], version: dict[str, Any], props: dict[str, Any], model: dict[str, Any]
+    info: dict[str, Any],
+    version: dict[str, Any],
+    props: dict[str, Any],
+    model: dict[str, Any],
+    described: dict[str, Any],
 ) -> Profile | None:
     if "model_id" in info and "max_total_tokens" in info:
         return TGI  # the embedded server too, whose `router` says who it really is
@@ -56,6 +65,8 @@ def _kind(
         return VLLM
     if "default_generation_settings" in props:
         return LLAMACPP
+    if "llama.cpp" in str(described.get("title")):
+        return LLAMACPP  # llama-cpp-python's server, which has none of llama-server's own pages
     return OPENAI if "id" in model else None
 
 

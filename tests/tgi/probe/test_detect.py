@@ -27,6 +27,10 @@ PAGES: dict[str, dict[str, Any]] = {
         "/props": {"default_generation_settings": {"n_ctx": 4096}, "build_info": "b1"},
         "/v1/models": {"data": [{"id": "m", "owned_by": "llamacpp"}]},
     },
+    "llamacpp, in Python": {
+        "/v1/models": MODELS,
+        "/openapi.json": {"info": {"title": "llama.cpp Python API"}},
+    },
     "openai": {"/v1/models": MODELS, "/version": {"version": "1"}, "/info": ["not", "ours"]},
 }
 
@@ -45,9 +49,9 @@ async def _detect(pages: dict[str, Any], **more: Any) -> Found:
 async def test_each_kind(kind: str) -> None:
     """Each kind of server is recognised, with the name and the context of its model."""
     found = await _detect(PAGES[kind])
-    assert found.profile.name == kind
+    assert found.profile.name == kind.partition(",")[0]
     assert found.model_name == ("tgi" if kind == "tgi" else "m")
-    assert found.context_tokens == (None if kind == "openai" else 4096)
+    assert found.context_tokens == (4096 if kind in {"tgi", "vllm", "llamacpp"} else None)
     assert found.slots == (9 if kind == "tgi" else None)
 
 
