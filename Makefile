@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 BIN = $(VENV)/bin
+LLAMACPP = .venv-llamacpp
 PYTHON ?=
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
@@ -18,12 +19,13 @@ DOCUMENTS = $(if $(filter command line environment,$(origin DOCS)),"$(DOCS)",REA
 $(shell test -e $(BIN)/python || rm -f $(VENV)/.run $(VENV)/.dev)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test faults check studio lock env clean
+.PHONY: help run test test-llamacpp faults check studio lock env clean
 
 help:
 	@echo "make run              start Parley on http://127.0.0.1:8080, having read its own documentation"
 	@echo "make run DOCS=PATH    the same, having read your documents instead"
 	@echo "make test             install the tools, run every check and test (ARGS=... goes to pytest)"
+	@echo "make test-llamacpp    build llama.cpp's server and test the client on it (needs a C++ compiler and CMake)"
 	@echo "make faults           kill workers a few hundred times at random; no action may happen twice (ARGS=... for more)"
 	@echo "make check            only the checks: format, lint, types, import order"
 	@echo "make studio           serve the graph to LangGraph Studio on http://127.0.0.1:2024"
@@ -36,6 +38,10 @@ run: $(VENV)/.run
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# The client on a server that others wrote. Building it takes about ten minutes, once.
+test-llamacpp: $(VENV)/.dev $(LLAMACPP)/.done
+	$(BIN)/python -m pytest tests/tgi/llamacpp $(ARGS)
 
 # Half an hour or less; `make faults ARGS="--seed 7 --kills 1000"` repeats a storm, or a longer one.
 faults: $(VENV)/.dev
@@ -61,7 +67,7 @@ env:
 	@sh deploy/env.sh
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) $(LLAMACPP) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .langgraph_api
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.run: requirements.lock | $(BIN)/python
@@ -73,6 +79,15 @@ $(VENV)/.dev: requirements-dev.lock | $(BIN)/python
 	@echo "Installing the packages of requirements-dev.lock into $(VENV): once, for one to three minutes."
 	@start=$$(date +%s); $(PIP) -r requirements-dev.lock && echo "Set up in $$(( $$(date +%s) - start )) s."
 	@touch $@ $(VENV)/.run
+
+# In an environment of its own: it is no part of Parley, and nothing of it may be imported.
+$(LLAMACPP)/.done: tests/tgi/llamacpp/requirements.lock | $(BIN)/python
+	@command -v c++ >/dev/null && command -v cmake >/dev/null || \
+	    { echo "A C++ compiler and CMake are needed (Debian, Ubuntu: apt install g++ cmake)." >&2; exit 1; }
+	@echo "Building llama.cpp's server into $(LLAMACPP): once, for about ten minutes."
+	@$(BIN)/python -m venv $(LLAMACPP)
+	@$(LLAMACPP)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 # The first interpreter that answers, has the right version and can make environments.
 # A name on the PATH is not enough: shims of version managers answer for versions that are not there.

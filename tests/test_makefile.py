@@ -123,7 +123,17 @@ def test_help_names_every_target(checkout: Path, path: Path) -> None:
     """`make` alone changes nothing and says what there is."""
     result = make(checkout, path)
     targets = {line.split()[1] for line in result.stdout.splitlines()}
-    assert targets == {"run", "test", "faults", "check", "studio", "lock", "env", "clean"}
+    assert targets == {
+        "run",
+        "test",
+        "test-llamacpp",
+        "faults",
+        "check",
+        "studio",
+        "lock",
+        "env",
+        "clean",
+    }
     assert sorted(entry.name for entry in checkout.iterdir()) == [
         "Makefile",
         "api",
