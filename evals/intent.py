@@ -30,7 +30,6 @@ from nodes.intents import embed
 EACH = 10  # examples of an intent
 DRAWS = 5
 KEPT = 0.95  # of the texts that belong to an intent
-FOREIGN = "oos"
 
 Array = NDArray[np.float32]
 

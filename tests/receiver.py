@@ -6,14 +6,15 @@ import gzip
 import json
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from tests.listener import Answer, Listener, Request
 
 TRACES = "/api/public/otel/v1/traces"
 
@@ -43,77 +44,38 @@ class Span:
         return str(self.attributes["langfuse.observation.type"])
 
 
-class Receiver:
-    """The server; `with` runs it. With `hangs` it takes requests and answers none until the end."""
+class Receiver(Listener):
+    """The server. With `hangs` it takes requests and answers none until the end."""
 
     def __init__(self, *, status: int = 200, hangs: bool = False) -> None:
+        super().__init__()
         self.spans: list[Span] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.raw = b""  # all bodies, decompressed
         self.asked = threading.Event()  # a request has arrived
         self._status = status
-        self._released = threading.Event()
-        if not hangs:
-            self._released.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._hangs = hangs
 
     def span(self, name: str) -> Span:
         """Return the one span with this name."""
         [span] = [span for span in self.spans if span.name == name]
         return span
 
-    def take(self, method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    def take(self, request: Request) -> Answer:
         """Keep a request and return the answer to it."""
-        self.requests.append((method, path, headers))
+        self.requests.append((request.method, request.path, request.headers))
         self.asked.set()
-        self._released.wait()
-        if path != TRACES:
-            return b"{}"
-        if headers.get("content-encoding") == "gzip":
+        if self._hangs:
+            self.released.wait()
+        kind = {"Content-Type": "application/x-protobuf"}
+        if request.path != TRACES:
+            return Answer(self._status, b"{}", kind)
+        body = request.body
+        if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         self.raw += body
         self.spans += decode(body)
-        return bytes(ExportTraceServiceResponse().SerializeToString())
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {key.lower(): value for key, value in self.headers.items()}
-                answer = receiver.take(self.command, self.path, headers, body)
-                self.send_response(receiver._status)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            do_GET = do_PUT = do_POST  # noqa: N815 - http.server's names
-
-            def log_message(self, *args: Any) -> None:
-                """Say nothing."""
-
-        return Handler
+        return Answer(self._status, ExportTraceServiceResponse().SerializeToString(), kind)
 
 
 def decode(body: bytes) -> list[Span]:

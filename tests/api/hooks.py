@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import queue
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from tests.listener import Answer, Listener, Request
 
 
 @dataclass(frozen=True)
@@ -23,58 +23,29 @@ class Told:
         return json.loads(self.body)
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64  # or connections that come together are refused
-
-
-class Hook:
-    """The server; `with` runs it. Answers with each status once, then 204; None: not at all."""
+class Hook(Listener):
+    """The server. Answers with each status once, then 204; None: not at all."""
 
     def __init__(self, *statuses: int | None) -> None:
+        super().__init__()
         self.told: queue.Queue[Told] = queue.Queue()
         self._statuses = list(statuses)
-        self._released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        """Where notices go."""
+        return f"{super().url}/hook"
 
     def all(self) -> list[Told]:
         """Return what has arrived so far."""
         return list(self.told.queue)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {key.lower(): value for key, value in self.headers.items()}
-                status = hook._statuses.pop(0) if hook._statuses else 204
-                hook.told.put(Told(headers, body))
-                if status is None:
-                    hook._released.wait()
-                    return
-                self.send_response(status)
-                self.send_header("Location", hook.url)
-                self.end_headers()
-                self.wfile.write(b"secret words of the receiver" if status != 204 else b"")
-
-            def log_message(self, *args: Any) -> None:
-                """Say nothing."""
-
-        return Handler
+    def take(self, request: Request) -> Answer | None:
+        """Keep a notice and return the next status."""
+        status = self._statuses.pop(0) if self._statuses else 204
+        self.told.put(Told(request.headers, request.body))
+        if status is None:
+            self.released.wait()
+            return None
+        words = b"secret words of the receiver" if status != 204 else b""
+        return Answer(status, words, {"Location": self.url})
