@@ -35,6 +35,8 @@ class Guess(NamedTuple):
     label: str
     probability: float  # among the labels, in [0, 1]
     scope: float  # likeness to the examples: 1 for one of them, around 0 and below for the foreign
+    second: str  # the next likeliest; the same where there is only one
+    second_probability: float
 
 
 class Classifier:
@@ -86,7 +88,14 @@ class Classifier:
         entropy = -float((shares * np.log(shares + 1e-9)).sum())
         near = float((self._vectors @ vector).max()) + float((self._means @ vector).max())
         scope = (float(shares[best]) + near / 2 - 0.3 * entropy) / 2
-        return Guess(self.labels[best], float(shares[best]), scope)
+        second = int(np.argsort(shares)[-2]) if len(shares) > 1 else best
+        return Guess(
+            self.labels[best],
+            float(shares[best]),
+            scope,
+            self.labels[second],
+            float(shares[second]),
+        )
 
 
 class Words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from core.turn import Intent, TurnState
+from nodes import tie
 from nodes.calling import described
 from nodes.context import Context
 from nodes.cues import corrects
@@ -25,16 +26,20 @@ async def classify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     services, text, history = context.services, state["text"], state.get("history", [])
     vector = await services.embedder.query(text)  # the cache and the search ask for it again
     guess = await services.intents.classify(text, vector, tenant_id=context.tenant_id)
+    guess, call = await tie.broken(text, guess, context)
     intent = settle(guess, text, has_history=bool(history))
     context.emit("intent", {"intent": intent.value, "confidence": round(guess.probability, 4)})
     update = TurnState(intent=intent.value, intent_confidence=guess.probability, query=text)
+    calls = [call] if call is not None else []
+    if calls:
+        update["model_calls"] = calls
     if intent is Intent.ACTION and context.held is not None and described(context):
         update["acting"] = True
     if not history or intent not in LEANING:
         return update
     found = await standalone(text, history, context, leaning=intent is Intent.FOLLOW_UP)
     if found.call is not None:
-        update["model_calls"] = [found.call]
+        update["model_calls"] = [*calls, found.call]
     return {**update, "query": found.query, "retrieval": {"rewriting": found.record()}}
 
 

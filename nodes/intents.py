@@ -41,6 +41,8 @@ class Guess(NamedTuple):
     intent: Intent
     probability: float  # among the intents, in [0, 1]
     scope: float  # likeness to the examples at all: 1 for one of them, about 0 for the foreign
+    second: Intent | None = None  # the next likeliest
+    second_probability: float = 0.0
 
 
 @dataclass(slots=True)
@@ -101,8 +103,14 @@ class Intents:
         vector: of `text`, unit length; from the embedder this was trained with.
         """
         classifier = await self._of(tenant_id)
-        label, probability, scope = classifier.guess(text, vector)
-        return Guess(Intent(label), probability, scope)
+        found = classifier.guess(text, vector)
+        return Guess(
+            Intent(found.label),
+            found.probability,
+            found.scope,
+            Intent(found.second),
+            found.second_probability,
+        )
 
     async def _of(self, tenant_id: str) -> Classifier:
         if self._folder is None or not _FILE_NAME.fullmatch(tenant_id):

@@ -30,6 +30,7 @@ from tgi.endpoints import BROKEN, Endpoint, Endpoints
 from tgi.hosted import hosted
 from tgi.identity import identify
 from tgi.local import LocalModel
+from tgi.native import Native
 from tgi.offline import EstimatedTokens, FileTokens
 from tgi.profiles import PROFILES
 from tgi.routing import Choice, Router, Wish
@@ -129,6 +130,24 @@ class Models:
     def spec(self, name: str) -> Model | None:
         """Return what the file says about a model, None for that of this process."""
         return self.catalog.models.get(name)
+
+    def small(self, wish: Wish, *, seconds: float) -> tuple[Choice, Native] | None:
+        """Return who does a small task on /generate, where its answer is held to a grammar.
+
+        None when the file has no rule for the task, or none of its models has that route.
+        seconds: for the whole exchange.
+        """
+        own = self.catalog.tenants.get(wish.tenant_id)
+        if wish.task not in {*self.catalog.tasks, *(own.tasks if own else ())}:
+            return None
+        for choice in self.choices(wish):
+            served = self._served[choice.name]
+            profile = PROFILES[served.spec.profile]
+            if served.endpoints is not None and profile.native and served.healthy:
+                adapter = served.spec.adapter
+                native = Native(served.endpoints, profile, adapter_id=adapter, seconds=seconds)
+                return choice, native
+        return None
 
     async def info(self, name: str | None = None) -> ModelRecord:
         """Return which model really answers under a name, by default the first of the file.

@@ -75,7 +75,10 @@ def test_ten_comes_after_nine(tmp_path: Path) -> None:
 def test_every_prompt_renders() -> None:
     """Each version is complete with the variables it declares, and ends with the user."""
     prompts = Prompts.load()
-    given = {"instructions": "", "passages": [], "question": "Hello", "exchanges": []}
+    given = {
+        **{"instructions": "", "passages": [], "question": "Hello", "exchanges": []},
+        **{"text": "Hello", "meanings": {"goodbye": "the end"}},
+    }
     for prompt in (prompt for name in prompts for prompt in prompts.versions(name)):
         record = prompt.render([], **{name: given[name] for name in prompt.variables})
         assert record["messages"][-1]["role"] == "user"
