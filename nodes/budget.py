@@ -7,7 +7,7 @@ count decides. Each part has a limit, and all of them have to fit beside the ans
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -90,6 +90,7 @@ async def fit(parts: Parts, limits: PartLimits, counter: TokenCounter) -> Fitted
     for steps in (draft.with_history(), draft.without_history()):
         chosen = await first(steps, fits)
         if chosen is not None:
+            chosen = await _refilled(chosen, draft.exchanges, fits)
             return chosen.fitted(limits, whole[chosen.size])
     least = draft.without_history()[-1]
 
@@ -269,6 +270,18 @@ def _exchanges(history: Sequence[HistoryMessage], counts: Sequence[int]) -> list
             last = found[-1]
             found[-1] = _Exchange((*last.messages, message), last.tokens + tokens)
     return found
+
+
+async def _refilled(
+    draft: _Draft, exchanges: Sequence[_Exchange], fits: Callable[[_Draft], Awaitable[bool]]
+) -> _Draft:
+    """Return the draft with the older exchanges for which a passage that went has made room."""
+    for older in range(len(exchanges) - len(draft.exchanges) - 1, -1, -1):
+        fuller = replace(draft, exchanges=exchanges[older:])
+        if not await fits(fuller):
+            break
+        draft = fuller
+    return draft
 
 
 def _newest(exchanges: Sequence[_Exchange], limit: int) -> Sequence[_Exchange]:
