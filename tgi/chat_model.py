@@ -11,8 +11,8 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal
 
 import httpx
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
@@ -28,6 +28,7 @@ from tgi.identity import identify
 from tgi.messages import choice_to_wire, to_wire, tool_to_wire
 from tgi.profiles import PROFILES, TGI, Profile
 from tgi.reading import Reading, whole
+from tgi.streamed import StreamedChatModel
 from tgi.structured import parse, response_format, schema_of
 
 _PASSED = frozenset({"temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"})
@@ -61,7 +62,7 @@ async def connect(
             await own.aclose()
 
 
-class TgiChatModel(BaseChatModel):
+class TgiChatModel(StreamedChatModel):
     """Streams answers of TGI, vLLM, llama.cpp's server or OpenAI; async only.
 
     Call parameters: temperature, top_p, seed, frequency_penalty, presence_penalty, max_tokens
@@ -207,15 +208,6 @@ class TgiChatModel(BaseChatModel):
             response_metadata=_metadata(answer.finish_reason, answer.model, answer.fingerprint),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("Parley is async only: use ainvoke or astream.")
 
     def _payload(
         self, messages: list[BaseMessage], stop: list[str] | None, wanted: dict[str, Any]

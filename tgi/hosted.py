@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any, Literal
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from core.errors import (
@@ -28,6 +27,7 @@ from core.errors import (
     UnsupportedParameter,
 )
 from core.turn import ModelRecord
+from tgi.streamed import StreamedChatModel
 
 Provider = Literal["openai", "azure", "anthropic"]
 # Package, its class, and the extra of ours that brings it.
@@ -57,7 +57,7 @@ _SILENT = frozenset({408, 504})
 _BUSY = frozenset({429, 529})
 
 
-class HostedModel(BaseChatModel):
+class HostedModel(StreamedChatModel):
     """A provider's chat model that fails with our errors and notices a stream without its end."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -95,24 +95,6 @@ class HostedModel(BaseChatModel):
             raise StreamCut
         end = {"finish_reason": _REASONS.get(reason, reason), "model_name": self._answered_by}
         yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=end))
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return await agenerate_from_stream(self._astream(messages, stop=stop, **kwargs))
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("Parley is async only: use ainvoke or astream.")
 
     def _wanted(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as this provider takes them; raises UnsupportedParameter."""

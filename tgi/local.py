@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import agenerate_from_stream
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from core.errors import ModelOverloaded, ModelUnavailable, ParleyError
@@ -19,13 +17,14 @@ from core.turn import ModelRecord
 from tgi.embedded.model import Model
 from tgi.messages import to_wire
 from tgi.profiles import TGI
+from tgi.streamed import StreamedChatModel
 
 # It takes processor time from everything else that this process does, when all turns want it.
 AT_ONCE = 2
 QUEUE = 16  # those who are being answered among them; one more is told at once
 
 
-class LocalModel(BaseChatModel):
+class LocalModel(StreamedChatModel):
     """Quotes its sources, and calls no tools.
 
     Raises ModelUnavailable when it cannot, ModelOverloaded when too many want it.
@@ -75,24 +74,6 @@ class LocalModel(BaseChatModel):
             chunk_position="last",
         )
         yield ChatGenerationChunk(message=message)
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return await agenerate_from_stream(self._astream(messages, stop=stop, **kwargs))
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("Parley is async only: use ainvoke or astream.")
 
     @property
     def _llm_type(self) -> str:

@@ -76,8 +76,12 @@ def test_every_prompt_renders() -> None:
     """Each version is complete with the variables it declares, and ends with the user."""
     prompts = Prompts.load()
     given = {
-        **{"instructions": "", "passages": [], "question": "Hello", "exchanges": []},
-        **{"text": "Hello", "meanings": {"goodbye": "the end"}},
+        "instructions": "",
+        "passages": [],
+        "question": "Hello",
+        "exchanges": [],
+        "text": "Hello",
+        "meanings": {"goodbye": "the end"},
     }
     for prompt in (prompt for name in prompts for prompt in prompts.versions(name)):
         record = prompt.render([], **{name: given[name] for name in prompt.variables})
