@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import AdapterMissing
 from tgi.client import Server
-from tgi.native import Generated, Native
 from tgi.profiles import Profile
+
+if TYPE_CHECKING:
+    from tgi.native import Generated
 
 TOLERANCE = 0.02  # nats; batching moves a log probability in 16 bits by less
 TOKENS = 16
@@ -71,6 +73,10 @@ async def _answers_differently(server: Server, profile: Profile, adapter: Adapte
     TGI takes any name, answers an unknown one with its base model, and says the name as if it
     had it. An adapter that was never trained changes nothing either.
     """
+    # Here, because TGI's client brings a second and a third HTTP library with it: a quarter of a
+    # second at every start of every process, for a question that few ask.
+    from tgi.native import Native
+
     base = Native(server, profile)
     tuned = Native(server, profile, adapter_id=adapter.name)
     for prompt in PROMPTS:

@@ -58,8 +58,9 @@ def load(folder: Path) -> list[Recording]:
         if path.name == "MANIFEST.json":
             continue
         objects = [_as_sent(item) for item in _objects(orjson.loads(path.read_bytes()))]
-        name = path.relative_to(folder).as_posix()
-        recordings.append(Recording(name, recognise(objects), objects))
+        if objects:  # a file of text alone is no answer
+            name = path.relative_to(folder).as_posix()
+            recordings.append(Recording(name, recognise(objects), objects))
     return recordings
 
 

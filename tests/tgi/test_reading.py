@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import ModelOverloaded, ModelUnavailable, StreamCut
 from tgi.client import DONE
@@ -83,10 +86,10 @@ def test_parameters_for_arguments() -> None:
 
 def test_no_arguments_at_all() -> None:
     """Null, empty and broken-off empty arguments are a call without arguments."""
-    for given in (None, "", "{", "{}"):
-        _, calls, _ = _streamed(_event(tool_calls=[_part(given, "now")]))
+    for sent in (None, "", "{", "{}"):
+        _, calls, _ = _streamed(_event(tool_calls=[_part(sent, "now")]))
         assert calls == [("now", "{}")]
-        assert whole(_answered([_part(given, "now")])).calls[0]["args"] == {}
+        assert whole(_answered([_part(sent, "now")])).calls[0]["args"] == {}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,23 @@ def test_one_of_several_answers() -> None:
     bodies = [{"index": i, "message": {"content": text}} for i, text in enumerate("ab")]
     assert whole({"choices": bodies[::-1]}).text == "a"
     assert whole({"choices": bodies}, choice=1).text == "b"
+
+
+@given(st.lists(st.integers(0, 8), max_size=8))
+def test_frames_in_any_groups(cuts: list[int]) -> None:
+    """Frames that arrive together say what they say one after the other."""
+    frames = [_event(content=text) for text in ("Ż", "ó", "łw")]
+    frames += [_event(tool_calls=[_part(part, name)]) for part, name in (("{", "now"), ("}", None))]
+    frames += [_event("stop"), DONE]
+    at = [0, *sorted(cuts), len(frames)]
+    reading = Reading()
+    deltas = [reading.feed(frames[start:stop]) for start, stop in pairwise(at)]
+    deltas.append(reading.finish())
+    calls = [call for delta in deltas for call in delta.calls]
+    assert "".join(delta.text for delta in deltas) == "Żółw"
+    assert "".join(call["args"] or "" for call in calls) == "{}"
+    assert [call["name"] for call in calls if call["name"]] == ["now"]
+    assert reading.finish_reason == "tool_calls"
 
 
 def test_usage_beside_a_choice() -> None:

@@ -237,7 +237,7 @@ def _whole(sent: dict[str, Any]) -> dict[str, Any]:
 
 def _streamed(sent: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return what a stream says; None when it is only a part of one."""
-    choices = [item["choices"][0] for item in sent if item["choices"]]
+    choices = [one for item in sent for one in item["choices"] if one["index"] == 0]
     text = "".join(choice["delta"].get("content") or "" for choice in choices)
     usage = next((item["usage"] for item in sent if item.get("usage")), None)
     reason = next((c["finish_reason"] for c in reversed(choices) if c["finish_reason"]), None)
