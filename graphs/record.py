@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.errors import CheckpointRefused
 from core.events import EventType
-from core.price import cost_of, usage_of
+from core.price import cost_of
 from core.turn import Passage, TurnState
 from db.turns import TurnLog
 
@@ -71,7 +71,7 @@ def farewell(
     }
     last: list[tuple[EventType, dict[str, Any]]] = [("message.finished", message)]
     calls = state.get("model_calls", [])
-    if usage := usage_of(calls) or state.get("usage"):
+    if usage := state.get("usage"):
         cost = {"cost_usd": cost_of(calls), "model": state.get("model")}
         last.append(("usage", {**usage, **cost}))
     last.append(("run.finished", {"run_id": str(run_id)}))

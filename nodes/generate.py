@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from core.price import usage_of
 from core.turn import TALK, Intent, TurnState
 from nodes import calling, ladder, reuse
 from nodes.context import Context
@@ -46,11 +47,12 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         earlier=earlier,
     )
     level = lower(state.get("level", "full"), climb.level)
-    usage = ladder.together(state.get("usage"), climb.usage)
+    calls = [*earlier, *climb.calls]
+    usage = usage_of(calls)
     update = TurnState(
         usage=usage,
-        spent_tokens=usage["total_tokens"] if usage else state.get("spent_tokens", 0),
-        model_calls=[*earlier, *climb.calls],
+        spent_tokens=usage["total_tokens"] if usage else 0,
+        model_calls=calls,
         level=level,
     )
     if stopped:

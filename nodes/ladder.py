@@ -19,11 +19,11 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from core.errors import ModelError, PromptTooLong
-from core.turn import ModelCall, TurnState, Usage
+from core.turn import ModelCall, TurnState
 from nodes.asking import Answer
 from nodes.context import Context
 from safety import credentials
-from tgi.models import LOCAL, usage_of
+from tgi.models import LOCAL, counted
 from tgi.routing import Choice, Level, Wish
 from tgi.stream import stream
 
@@ -57,14 +57,6 @@ class Climb:
     def level(self) -> Level:
         """Where the answer came from, as far as models go."""
         return self.choice.level if self.choice is not None else "canned"
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens of all calls together, None when nobody counted."""
-        total: Usage | None = None
-        for call in self.calls:
-            total = together(total, call["usage"])
-        return total
 
 
 async def climb(
@@ -103,7 +95,7 @@ async def climb(
             with models.calling(wish.task, choice, tried) as call:
                 chunks = stream(models.chat(choice.name), asked.messages, **asked.parameters)
                 await answer.read(chunks, listens=listens)
-                call.usage = usage_of(answer.last)
+                call.usage = counted(answer.last)
         except ModelError as error:
             result.calls.append(models.record(call))
             if answer.release.began:
@@ -130,17 +122,6 @@ async def climb(
             break
         waiting, escalated = [better], True
     return result
-
-
-def together(before: Usage | None, now: Usage | None) -> Usage | None:
-    """Return the sum of the tokens of two answers."""
-    if before is None or now is None:
-        return now or before
-    return Usage(
-        prompt_tokens=before["prompt_tokens"] + now["prompt_tokens"],
-        completion_tokens=before["completion_tokens"] + now["completion_tokens"],
-        total_tokens=before["total_tokens"] + now["total_tokens"],
-    )
 
 
 def _last(context: Context) -> list[Choice]:

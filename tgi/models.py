@@ -227,7 +227,7 @@ class Models:
             try:
                 with self.calling(wish.task, choice, tried) as call:
                     answer = await self.chat(choice.name).ainvoke(list(messages), **parameters)
-                    call.usage = usage_of(answer)
+                    call.usage = counted(answer)
             except ModelError as error:
                 tried.append({"model": choice.name, "error": error.code})
                 failed = error
@@ -242,7 +242,7 @@ class Models:
                 yield name, one.name, one.breaker.is_open
 
 
-def usage_of(message: AIMessage | None) -> Usage | None:
+def counted(message: AIMessage | None) -> Usage | None:
     """Return the tokens that a message says it took, None when it does not say."""
     counted = message.usage_metadata if message is not None else None
     if counted is None:
