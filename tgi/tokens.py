@@ -101,13 +101,18 @@ class ServerTokens:
             async with asyncio.timeout(self._seconds):
                 counted = await ask()
         except TimeoutError as error:
-            self._breaker.note(failed=True)
-            raise ModelTimeout("The model server did not count in time.") from error
-        except ModelError:
-            self._breaker.note(failed=True)
+            fault: ModelError = ModelTimeout("The model server did not count in time.")
+            self._failed(fault)
+            raise fault from error
+        except ModelError as error:
+            self._failed(error)
             raise
         self._breaker.note(failed=False)
         return counted
+
+    def _failed(self, error: ModelError) -> None:
+        self._breaker.note(failed=True)
+        log.warning("the %s cannot count tokens: %s", self.name, error.code)
 
     async def _texts(self, texts: Sequence[str]) -> list[int]:
         try:
@@ -219,7 +224,7 @@ class Tally:
             try:
                 return await self._first.count(texts)
             except ModelError as error:
-                self._note(error)
+                self._fault = error.code
         return await self._otherwise.count(texts)
 
     async def chat(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> int:
@@ -228,12 +233,8 @@ class Tally:
             try:
                 return await self._first.chat(messages, tools)
             except ModelError as error:
-                self._note(error)
+                self._fault = error.code
         return await self._otherwise.chat(messages, tools)
-
-    def _note(self, error: ModelError) -> None:
-        self._fault = error.code
-        log.warning("tokens are estimated: %s", error.code)
 
 
 @dataclass(frozen=True, slots=True)

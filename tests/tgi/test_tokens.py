@@ -188,8 +188,8 @@ async def test_a_server_that_cannot_count(
     assert (tally.name, tally.exact) == (f"estimate ({error.code})", False)
 
 
-async def test_a_server_that_cannot_count_is_left_alone() -> None:
-    """The next prompt does not wait for it again."""
+async def test_a_server_that_cannot_count_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """The next prompt does not wait for it again, and the log says so once."""
     server = Scripted({})
     async with faulty(server) as url, client_of(url) as client:
         counter = ServerTokens(client.post, TGI, "x")
@@ -197,6 +197,9 @@ async def test_a_server_that_cannot_count_is_left_alone() -> None:
             with pytest.raises(ModelUnavailable):
                 await counter.count(["a"])
     assert len(server.asked) == 1
+    assert [record.message for record in caplog.records if record.name == "tgi.tokens"] == [
+        "the tgi server cannot count tokens: model_unavailable"
+    ]
 
 
 async def test_counts_are_remembered_within_bounds() -> None:
