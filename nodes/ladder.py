@@ -11,6 +11,7 @@ A step down is only taken while the user has seen nothing of the answer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from core.errors import ModelError, PromptTooLong
-from core.turn import ModelCall, TurnState
+from core.turn import ModelCall, TurnState, Usage
 from nodes.asking import Answer
 from nodes.context import Context
 from safety import credentials
@@ -39,6 +40,7 @@ class Question:
     messages: Sequence[BaseMessage | tuple[str, str]]
     parameters: Mapping[str, Any]
     answer: Answer
+    tokens: int  # of the messages
     update: TurnState  # what the turn keeps when this model has the last word
 
 
@@ -96,9 +98,10 @@ async def climb(
                 chunks = stream(models.chat(choice.name), asked.messages, **asked.parameters)
                 await answer.read(chunks, listens=listens)
                 call.usage = counted(answer.last)
-        except ModelError as error:
+        except (ModelError, asyncio.CancelledError) as error:
+            call.usage = _begun(asked, context)
             result.calls.append(models.record(call))
-            if answer.release.began:
+            if answer.release.began or not isinstance(error, ModelError):
                 said = TurnState(
                     raw_answer=credentials.redact(answer.raw),
                     model_calls=[*earlier, *result.calls],
@@ -122,6 +125,18 @@ async def climb(
             break
         waiting, escalated = [better], True
     return result
+
+
+def _begun(asked: Question, context: Context) -> Usage | None:
+    """Return about what an answer took that broke off: servers count only at the end."""
+    if not asked.answer.raw:
+        return None
+    told = context.services.embedder.count_tokens(asked.answer.raw)
+    return Usage(
+        prompt_tokens=asked.tokens,
+        completion_tokens=told,
+        total_tokens=asked.tokens + told,
+    )
 
 
 def _last(context: Context) -> list[Choice]:

@@ -75,6 +75,7 @@ class Asking:
             messages=calling.conversation(prompt, self.state),
             parameters={**sampling, **calling.offer(tools)},
             answer=self._answer(fitted.passages),
+            tokens=fitted.prompt_tokens,
             update=update,
         )
 

@@ -110,6 +110,9 @@ class Catalog(Closed):
         tasks = [experiment.task for experiment in self.experiments]
         if len(tasks) != len(set(tasks)):
             raise ValueError("only one experiment for each task")
+        kinds = [(budget.tenant, budget.scope, budget.per) for budget in self.budgets]
+        if len(kinds) != len(set(kinds)):
+            raise ValueError("only one budget for each tenant, scope and period")
         return self
 
     def rule(self, task: Task, tenant_id: str) -> Rule:

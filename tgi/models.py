@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -31,7 +32,7 @@ from tgi.hosted import hosted
 from tgi.identity import identify
 from tgi.local import LocalModel
 from tgi.native import Native
-from tgi.offline import EstimatedTokens, FileTokens
+from tgi.offline import EmbedderTokens, EstimatedTokens, FileTokens
 from tgi.profiles import PROFILES
 from tgi.routing import Choice, Router, Wish
 from tgi.tokens import Counters, Remembered, ServerTokens, TokenCounter
@@ -67,7 +68,7 @@ class Served:
     chat: BaseChatModel
     endpoints: Endpoints | None = None  # None: at a provider, or in this process
     breaker: Breaker | None = None  # of a provider; endpoints have one each
-    counters: Counters | None = None  # None: its tokens are those of the embedding model
+    counters: Counters | None = None  # None: nobody said how its tokens are counted
 
     @property
     def healthy(self) -> bool:
@@ -86,11 +87,16 @@ class Models:
         served: Mapping[str, Served],
         *,
         last: BaseChatModel | None = None,
+        own: Counters | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """last: answers from its sources when nobody else does; None: nobody."""
+        """last: answers from its sources when nobody else does; None: nobody.
+
+        own: counts its tokens.
+        """
         self.catalog = catalog
         self.last = last
+        self._own = own
         self._served = dict(served)
         self._metrics = metrics
         self._router = Router(catalog, lambda name: self._served[name].healthy)
@@ -123,9 +129,9 @@ class Models:
         return self._served[name].chat
 
     def counters(self, name: str) -> Counters | None:
-        """Return how a model's tokens are counted, None when as the embedding model's."""
+        """Return how a model's tokens are counted, None where nobody said."""
         served = self._served.get(name)
-        return served.counters if served is not None else None
+        return served.counters if served is not None else self._own
 
     def spec(self, name: str) -> Model | None:
         """Return what the file says about a model, None for that of this process."""
@@ -185,6 +191,9 @@ class Models:
             yield call
             outcome = "answered"
             self._note(choice, failed=False)
+        except asyncio.CancelledError:
+            call.error = "cancelled"
+            raise
         except ModelError as error:
             call.error = outcome = error.code
             self._note(choice, failed=isinstance(error, BROKEN))
@@ -271,6 +280,7 @@ async def connect(
     file = catalog.load(settings, url)
     timeouts = Timeouts.of(settings)
     estimate = Remembered(EstimatedTokens(embedder))
+    own = Counters(Remembered(EmbedderTokens(embedder)), estimate)
     async with AsyncExitStack() as stack:
         served = {}
         for name, spec in file.models.items():
@@ -298,18 +308,18 @@ async def connect(
                 client = Client(http, address, api_key=key, timeouts=timeouts)
                 clients.append(Endpoint(_host(address), client, _breaker(settings), _check(spec)))
             endpoints = Endpoints(clients)
-            own = TgiChatModel(
+            model = TgiChatModel(
                 client=endpoints,
                 dialect=PROFILES[spec.profile],
                 model_name=spec.name,
                 max_tokens=limit,
                 adapter=Adapter(spec.adapter) if spec.adapter else None,
             )
-            counters = None
-            if settings.url or settings.file:  # not the embedded one
+            counters = own  # the embedded server has the embedding model's tokenizer
+            if settings.url or settings.file:
                 counters = Counters(_counter(spec, endpoints, estimate), estimate)
-            served[name] = Served(spec, own, endpoints, counters=counters)
-        yield Models(file, served, last=local(embedder), metrics=metrics)
+            served[name] = Served(spec, model, endpoints, counters=counters)
+        yield Models(file, served, last=local(embedder), own=own, metrics=metrics)
 
 
 def local(embedder: Embedder) -> LocalModel:

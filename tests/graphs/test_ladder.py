@@ -34,7 +34,7 @@ from graphs.runner import Runner
 from nodes.context import Limits
 from tests.db.waiting import settled
 from tests.graphs.acting import acting
-from tests.graphs.turns import LETTER, QUICK, TENANT, begin, events, services
+from tests.graphs.turns import LETTER, QUICK, TENANT, GatedModel, begin, events, services
 from tgi.catalog import Catalog
 from tgi.models import Models, Served
 from tools.tool import Caller
@@ -220,7 +220,9 @@ async def test_the_turn_log_tells_who_was_asked(database: Database) -> None:
     async with running(database, made) as runner:
         run = await begin(runner)
         await events(runner, run)
-    calls = (await logged(database, run)).model_calls
+    log = await logged(database, run)
+    assert log.level == "fallback"
+    calls = log.model_calls
     assert [(call["model"], call["error"]) for call in calls] == [
         ("model-0", "model_timeout"),
         ("model-1", ""),
@@ -228,6 +230,30 @@ async def test_the_turn_log_tells_who_was_asked(database: Database) -> None:
     assert calls[1]["tried"] == [{"model": "model-0", "error": "model_timeout"}]
     assert calls[1]["cost_usd"] == pytest.approx(1264 / 1e6)
     assert all(call["why"] for call in calls)
+
+
+async def test_a_call_that_broke_off_has_cost_something(database: Database) -> None:
+    """No server has counted it, so it is estimated; also when the user stopped it."""
+    broken = Saying.of("Water is", error=StreamCut())
+    async with running(database, models(broken, Saying.of(WELL))) as runner:
+        run = await begin(runner)
+        await events(runner, run)
+    first, again, last = (await logged(database, run)).model_calls
+    for call in (first, again):
+        assert call["error"] == "stream_cut"
+        assert call["usage"]["prompt_tokens"] > 100
+        assert call["usage"]["completion_tokens"] == 2
+    assert "begun anew" in again["why"]
+    assert last["error"] == ""
+    gated = GatedModel()
+    async with running(database, Models.of(gated)) as runner:
+        run = await begin(runner)
+        await gated.asked.wait()
+        await runner.cancel(tenant_id=TENANT, thread_id=run.thread_id, run_id=run.run_id)
+        assert (await events(runner, run))[-1].type == "run.cancelled"
+    [call] = (await logged(database, run)).model_calls
+    assert call["error"] == "cancelled"
+    assert call["usage"]["completion_tokens"] > 2
 
 
 async def test_what_was_answered_before_is_given_again(knowing: Database) -> None:

@@ -146,6 +146,11 @@ def test_a_share_is_sticky(user: str, thread: str, one: int, other: int) -> None
             "models: {a: {endpoints: ['http://x']}}\nexperiments: [{name: e, weights: {a: 0}}]",
             "above 0",
         ),
+        (
+            "models: {a: {endpoints: ['http://x']}}\n"
+            "budgets: [{usd: 1, per: day, scope: user}, {usd: 2, per: day, scope: user}]",
+            "only one budget",
+        ),
         (": :", "neither YAML nor JSON"),
     ],
 )
