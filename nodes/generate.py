@@ -92,7 +92,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
 async def without(state: TurnState, context: Context) -> TurnState:
     """Return an answer where no model has one: what was answered before, or that nobody can."""
     if (known := await reuse.known(state, context)) is not None:
-        return {**known, "level": "cached"}
+        return TurnState(**{**known, "level": "cached"})
     if state.get("results"):
         return {"answer": state.get("answer", ""), "level": "canned"}  # `verify` tells them
     reply = context.services.replies.say("unavailable", task=bool(state.get("acting")))

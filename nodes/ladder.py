@@ -120,7 +120,8 @@ async def climb(
         result.calls.append(models.record(call))
         if result.asked is None or not answer.is_empty:
             result.asked, result.choice = asked, choice
-        better = models.better(waiting, choice, wish) if answer.is_empty else None
+        ignorant = answer.is_empty and not listens  # listening, "I don't know" is an answer
+        better = models.better(waiting, choice, wish) if ignorant else None
         if better is None or escalated:
             break
         waiting, escalated = [better], True

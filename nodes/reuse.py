@@ -86,10 +86,13 @@ async def known(state: TurnState, context: Context) -> TurnState | None:
                 conn, asked, similarity=context.limits.cache_similarity, lasting=True
             )
         chosen, _ = choose(state["text"], found, context)
-        return await again(chosen, context) if chosen is not None else None
+        update = await again(chosen, context) if chosen is not None else None
     except CacheFailed as error:
         log.warning("no answer was looked up: %s", error.code)
         return None
+    if update is not None:
+        del update["prompt"], update["usage"]  # of this turn, whose models were asked in vain
+    return update
 
 
 async def keep(state: TurnState, context: Context) -> None:

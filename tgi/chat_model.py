@@ -102,11 +102,15 @@ class TgiChatModel(StreamedChatModel):
         except ModelError:
             if self._record is None and not self._answered_by:
                 raise
-            return self._record or self._from_answer()
+            return self.known()
         self._record = record
         # Before the first answer there may be nothing to remember yet.
         self._record_until = time.monotonic() + (_INFO_SECONDS if record["version"] else 0.0)
         return record
+
+    def known(self) -> ModelRecord:
+        """Return which model answers as far as that was ever said, without asking."""
+        return self._record or self._from_answer()
 
     def bind_tools(
         self,

@@ -161,12 +161,14 @@ class Models:
         Never raises: what a server does not say is told as the file has it.
         """
         name = name or self._first
+        chat = self.chat(name)
+        if isinstance(chat, TgiChatModel) and not self._served[name].healthy:
+            return chat.known()  # nobody should wait for a server that is left alone
         try:
-            return await cast(Chat, self.chat(name)).info()
+            return await cast(Chat, chat).info()
         except ModelError:
-            spec = self._served[name].spec
-            server = PROFILES[spec.profile].server
-            return ModelRecord(name=spec.adapter or spec.name, version="", server=server)
+            assert isinstance(chat, TgiChatModel)  # the others know themselves
+            return chat.known()
 
     async def wanted(self, wish: Wish) -> ModelRecord:
         """Return which model answers when all is well."""

@@ -265,6 +265,7 @@ async def test_what_was_answered_before_is_given_again(knowing: Database) -> Non
     assert (message["content"], message["level"]) == (KNOWN, "cached")
     assert message["citations"]
     assert said(log).strip() == KNOWN
+    assert log[-1].type == "run.finished"
     async with knowing.transaction(TENANT) as conn:
         await conn.execute("update documents set version = version + 1")
     message, _ = await turn(knowing, down, "why is water wet", changed)
