@@ -21,13 +21,13 @@ import orjson
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from core.settings import ModelSettings
-from evals.bench.edges import TOKENS, WORDS
+from evals.bench.edges import TOKENS, WORDS, ScriptedEmbedder
 from evals.spread import Share, Z
-from tgi.chat_model import connect
 from tgi.client import Timeouts, pool
 from tgi.embedded.model import Reply, TokenSpan
 from tgi.embedded.serve import announce, end_with_parent, listen, serve
 from tgi.embedded.server import create_app
+from tgi.models import connect
 from tgi.spawn import child
 from tgi.stream import stream
 
@@ -150,7 +150,10 @@ async def contenders(url: str) -> AsyncIterator[dict[str, Contender]]:
     """Give the clients of the server at `url` by name, each with a connection of its own."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(pool(url, Timeouts())) for _ in range(2)]
-        model = await stack.enter_async_context(connect(ModelSettings(_env_file=None), url=url))
+        settings = ModelSettings(_env_file=None, url=url)
+        unasked: Any = ScriptedEmbedder()  # counts no tokens here
+        models = await stack.enter_async_context(connect(settings, url=url, embedder=unasked))
+        model = models.chat(next(iter(models.catalog.models)))
 
         async def ours() -> AsyncIterator[str]:
             async for chunk in stream(model, MESSAGES):
