@@ -78,7 +78,7 @@ class Worker:
         self._nursery = nursery
         self._told: asyncio.Queue[str] = asyncio.Queue()
         self._writer: asyncio.StreamWriter | None = None
-        self._code: int | None = None
+        self._ending: asyncio.Task[int] | None = None
 
     async def arm(self, point: Point, fate: Fate = "kill") -> None:
         """Let it meet its fate at a point."""
@@ -105,9 +105,9 @@ class Worker:
     async def died(self) -> int:
         """Return its exit code once it is gone; negative: the signal that killed it."""
         await self.gone.wait()
-        if self._code is None:
-            self._code = await self._nursery.wait(self.pid)
-        return self._code
+        if self._ending is None:  # it can be asked once only, whoever gives up waiting for it
+            self._ending = asyncio.create_task(self._nursery.wait(self.pid))
+        return await asyncio.shield(self._ending)
 
     def signal(self, what: signal.Signals) -> None:
         """Send it a signal."""
