@@ -290,11 +290,23 @@ class Runner:
 
     async def _go_on(self, tenant_id: str, run_id: UUID) -> None:
         """Work on a run that this process has just got."""
+        before = self._live.get(run_id)
+        if before is not None and before.task is not None:
+            self._spawn(self._go_on_behind(before.task, tenant_id, run_id))
+            return
         async with self._database.transaction(tenant_id) as conn:
             work = await runs.load(conn, tenant_id, run_id)
-        if work is not None and run_id not in self._live:
+        if work is not None:
             self._begin(self._turns.resumed(work))
             self._tails.wake(run_id)
+
+    async def _go_on_behind(self, before: asyncio.Task[None], tenant_id: str, run_id: UUID) -> None:
+        """Go on with a run that was decided before the attempt that asked had come to its end."""
+        await asyncio.wait([before])
+        try:
+            await self._go_on(tenant_id, run_id)
+        except OperatorError as error:  # its lease runs out, and somebody takes it over
+            log.warning("run %s could not go on: %s", run_id, error.code)
 
     async def _flushes(self) -> None:
         while True:
