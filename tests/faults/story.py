@@ -138,6 +138,8 @@ class Stage:
 
     async def _decide(self, approval: Approval, asked: list[Approval], again: bool) -> None:
         if approval.kind == "action":
+            if await self.status(str(approval.run_id)) != "waiting":
+                return  # or the point at which it waits would sometimes not be reached
             decision = Decision("approve", digest=approval.digest)
         elif not again or await self.effects(approval.arguments["word"]):
             decision = Decision("answer", answer="It was sent.")

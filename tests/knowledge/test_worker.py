@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import psycopg
 
-from core.errors import EmbeddingUnavailable
+from core.errors import DatabaseUnavailable, EmbeddingUnavailable
 from db.pool import Database
 from embeddings.minilm import MiniLM
 from knowledge import ingestions, jobs
@@ -17,6 +19,8 @@ from knowledge.ingestions import Item
 from knowledge.load.reader import Reader
 from knowledge.tasks import Readers, Tasks
 from tests.knowledge.working import QUICK, at_work, documents, put, rows, settled, until
+
+T = TypeVar("T")
 
 
 class Moody:
@@ -242,9 +246,18 @@ async def test_a_worker_outlives_its_connections(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
-        await put(database, notes(tmp_path, 1, prefix="after"), tenant)
-        await settled(database, tenant)
-    assert [one.state for one in await rows(database, tenant)] == ["done", "done"]
+        after = notes(tmp_path, 1, prefix="after")
+        await insisting(lambda: put(database, after, tenant))
+        await insisting(lambda: settled(database, tenant))
+    found = await insisting(lambda: rows(database, tenant))
+    assert [one.state for one in found] == ["done", "done"]
+
+
+async def insisting(ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what is asked for, once it does not get one of the connections that are ending."""
+    while True:
+        with suppress(DatabaseUnavailable):
+            return await ask()
 
 
 async def test_a_job_whose_end_was_not_written_down_is_done_again(

@@ -69,7 +69,7 @@ async def client(embedder: MiniLM) -> AsyncIterator[Client]:
 
 async def test_a_prompt_is_counted_as_the_server_bills_it(client: Client, embedder: MiniLM) -> None:
     """The count of a chat, with and without tools, is the one in the answer's usage."""
-    counter = ServerTokens(client.post, TGI, "tgi")
+    counter = ServerTokens(client.post, TGI, "tgi", seconds=60.0)
     for tools in ([], TOOLS):
         asked = {"model": "tgi", "messages": MESSAGES, "max_tokens": 4}
         answer = await client.ask(asked | ({"tools": tools} if tools else {}))
@@ -80,7 +80,7 @@ async def test_a_prompt_is_counted_as_the_server_bills_it(client: Client, embedd
 
 async def test_texts_are_counted_as_the_server_does(client: Client, embedder: MiniLM) -> None:
     """Each text by itself, also the empty one; here and over HTTP alike."""
-    counts = await ServerTokens(client.post, TGI, "tgi").count(TEXTS)
+    counts = await ServerTokens(client.post, TGI, "tgi", seconds=60.0).count(TEXTS)
     assert counts == await EmbedderTokens(embedder).count(TEXTS)
     assert counts[0] == 0
     assert counts[4] == 200
@@ -108,14 +108,14 @@ async def test_special_tokens_of_tgi_are_no_part_of_a_text() -> None:
     word = {"id": 2, "text": "Why", "start": 0, "stop": 3}
     server = Scripted({"/tokenize": [bos, word]})
     async with faulty(server) as url, client_of(url) as client:
-        assert await ServerTokens(client.post, TGI, "tgi").count(["Why"]) == [1]
+        assert await ServerTokens(client.post, TGI, "tgi", seconds=60.0).count(["Why"]) == [1]
 
 
 async def test_vllm_is_asked_in_its_own_words() -> None:
     """One route for texts and chats; the count stands in the answer."""
     server = Scripted({"/tokenize": {"count": 7, "max_model_len": 4096, "tokens": [1] * 7}})
     async with faulty(server) as url, client_of(url) as client:
-        counter = ServerTokens(client.post, VLLM, "llama")
+        counter = ServerTokens(client.post, VLLM, "llama", seconds=60.0)
         assert await counter.count(["Why?"]) == [7]
         assert await counter.chat(MESSAGES, TOOLS) == 7
     text = {"model": "llama", "prompt": "Why?", "add_special_tokens": False}
@@ -127,7 +127,7 @@ async def test_llamacpp_is_asked_in_its_own_words() -> None:
     """A chat is put into the template first; only then are there special tokens."""
     server = Scripted({"/tokenize": {"tokens": [1, 2]}, "/apply-template": {"prompt": "<s>Why"}})
     async with faulty(server) as url, client_of(url) as client:
-        counter = ServerTokens(client.post, LLAMACPP, "x")
+        counter = ServerTokens(client.post, LLAMACPP, "x", seconds=60.0)
         assert await counter.count(["Why?"]) == [2]
         assert await counter.chat(MESSAGES) == 2
     assert server.asked == [
@@ -178,11 +178,12 @@ async def test_a_server_that_cannot_count(
 ) -> None:
     """It fails as the chat model would; then an estimate stands in, and says so."""
     estimate = EstimatedTokens(embedder)
+    seconds = 0.05 if error is ModelTimeout else 60.0  # no other error is a matter of time
     async with faulty(behave) as url, client_of(url) as client:
         with pytest.raises(error) as caught:
-            await ServerTokens(client.post, profile, "x", seconds=0.05).count(TEXTS)
+            await ServerTokens(client.post, profile, "x", seconds=seconds).count(TEXTS)
         assert type(caught.value) is error
-        tally = Tally(ServerTokens(client.post, profile, "x", seconds=0.05), estimate)
+        tally = Tally(ServerTokens(client.post, profile, "x", seconds=seconds), estimate)
         assert await tally.chat(MESSAGES) == await estimate.chat(MESSAGES)
         assert await tally.count(TEXTS) == await estimate.count(TEXTS)
     assert (tally.name, tally.exact) == (f"estimate ({error.code})", False)
@@ -192,7 +193,7 @@ async def test_a_server_that_cannot_count_is_left_alone(caplog: pytest.LogCaptur
     """The next prompt does not wait for it again, and the log says so once."""
     server = Scripted({})
     async with faulty(server) as url, client_of(url) as client:
-        counter = ServerTokens(client.post, TGI, "x")
+        counter = ServerTokens(client.post, TGI, "x", seconds=60.0)
         for _ in range(3):
             with pytest.raises(ModelUnavailable):
                 await counter.count(["a"])

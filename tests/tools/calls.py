@@ -54,10 +54,13 @@ class Desk:
         self.reviews = Reviews(self.database, self.registry, self.policy)
 
     def refund(self) -> Tool:
-        """Return a tool with an effect elsewhere: an entry in `done`."""
+        """Return a tool with an effect elsewhere, once for each key: an entry in `done`."""
+        known: set[str] = set()
 
         async def act(asked: Refund, caller: Caller, key: str) -> str:
-            self.done.append((asked.order, asked.cents))
+            if key not in known:
+                known.add(key)
+                self.done.append((asked.order, asked.cents))
             return f"Refunded {asked.cents}."
 
         declaration = Declaration("external", "keyed")

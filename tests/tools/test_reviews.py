@@ -94,7 +94,10 @@ async def test_fault_row_6_another_tenant(desk: Desk) -> None:
 
 
 async def test_eight_at_once_and_four_resumes(desk: Desk) -> None:
-    """One of eight wins, seven are told who; four runs that wake at once make one call."""
+    """One of eight wins, seven are told who; four runs that wake at once have one effect.
+
+    They hold the same lease here, which no two of them ever do: the key is what is left.
+    """
     asked = await desk.ask()
     choices = [APPROVE, Decision("reject", reason="No."), Decision("answer", answer="Wait.")]
     found = await asyncio.gather(
