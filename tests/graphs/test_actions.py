@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +17,7 @@ from db import audit, messages, runs, turns
 from db.pool import Database
 from evals.asking import AskingModel
 from graphs.admission import StartedRun
-from graphs.record import Outcome
 from graphs.runner import Runner
-from graphs.turn import Turn
 from nodes.context import Limits, Services
 from tests.graphs.acting import REVIEWER, acting, decide, pending
 from tests.graphs.turns import QUICK, TENANT, begin, events
@@ -84,41 +81,6 @@ def kinds(log: list[Event]) -> list[str]:
 async def calls_of(database: Database, run: StartedRun) -> list[ledger.Call]:
     async with database.transaction(TENANT) as conn:
         return await ledger.of_run(conn, UUID(run.run_id))
-
-
-async def test_a_decision_may_come_before_the_attempt_that_asked_has_ended(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The question is visible before its turn is quite over; the run goes on all the same."""
-    end, let = Turn._end, asyncio.Event()
-    go_on, gone_on = Runner._go_on, asyncio.Event()
-
-    async def slow(self: Turn, outcome: Outcome) -> bool:
-        ended = await end(self, outcome)
-        if outcome.approval_id is not None:
-            await let.wait()
-        return ended
-
-    async def noted(self: Runner, tenant_id: str, run_id: UUID) -> None:
-        await go_on(self, tenant_id, run_id)
-        gone_on.set()
-
-    monkeypatch.setattr(Turn, "_end", slow)
-    monkeypatch.setattr(Runner, "_go_on", noted)
-    world, model = World(), AskingModel().plays([("save", {"word": "me"})], "Saved.")
-    used = acting(database, model, [world.tool("save", WRITE)])
-    patient = replace(QUICK, lease_seconds=600)  # so that nobody else takes it over
-    async with Runner(used, Limits(), patient, NullTracer()) as runner:
-        run = await begin(runner, "Save me")
-        while not (asked := await pending(database)):  # noqa: ASYNC110 - a row appears
-            await asyncio.sleep(0.01)
-        [approval] = asked
-        await decide(used, approval.approval_id, "approve", digest=approval.digest)
-        await gone_on.wait()  # the run is this process's again
-        let.set()
-        log = await events(runner, run)
-    assert log[-1].type == "run.finished"
-    assert world.done == ["save me"]
 
 
 async def test_a_tool_that_only_reads_runs_at_once(database: Database) -> None:
