@@ -187,8 +187,8 @@ async def threaded(make: Callable[[], T]) -> AsyncIterator[T]:
 @asynccontextmanager
 async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
     """Yield the base URL of the model server; without one in the settings, of our own."""
-    if settings.url or settings.file:
-        yield settings.url or ""
+    if not settings.embedded:
+        yield settings.url or ""  # a file names its own
         return
     async with embedded_server() as url:
         yield url
@@ -261,7 +261,7 @@ def limits(settings: Settings) -> turn.Limits:
         passages=settings.knowledge.passages,
         max_output_tokens=settings.model.max_output_tokens,
         # The embedded one only quotes.
-        rewrite_with_model=bool(settings.model.url or settings.model.file),
+        rewrite_with_model=not settings.model.embedded,
         context=settings.knowledge.context,
         context_tokens=settings.knowledge.context_tokens,
         context_order=settings.knowledge.context_order,

@@ -67,6 +67,11 @@ class ModelSettings(BaseSettings):
     )
     breaker_seconds: float = Field(60.0, gt=0, description="That while.")
 
+    @property
+    def embedded(self) -> bool:
+        """Return whether nobody but the embedded server is asked."""
+        return not (self.url or self.file)
+
 
 class KnowledgeSettings(BaseSettings):
     """Ingestion and retrieval."""

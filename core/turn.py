@@ -108,7 +108,7 @@ class ModelCall(TypedDict):
     task: str  # answer | rewrite | classify | judge | summarise
     model: str  # its name in the model file
     why: list[str]  # why the router chose it, in few words each
-    tried: list[dict[str, str]]  # before it, in order: {"model", "endpoint", "error"}
+    tried: list[dict[str, str]]  # before it, in order: {"model", "error"}
     usage: Usage | None
     cost_usd: float  # by the price of the model file
     ms: float

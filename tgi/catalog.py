@@ -117,8 +117,12 @@ class Catalog(Closed):
 
     def rule(self, task: Task, tenant_id: str) -> Rule:
         """Return what a task asks of a model, for a tenant."""
+        return self.stated(task, tenant_id) or Rule()
+
+    def stated(self, task: Task, tenant_id: str) -> Rule | None:
+        """Return what the file says about a task, for a tenant; None when it says nothing."""
         own = self.tenants.get(tenant_id, Tenant()).tasks
-        return own.get(task) or self.tasks.get(task) or Rule()
+        return own.get(task) or self.tasks.get(task)
 
     def experiment(self, task: Task) -> Experiment | None:
         """Return the experiment on a task."""

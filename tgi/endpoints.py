@@ -75,7 +75,7 @@ class Endpoint:
         self.breaker = breaker
         self.busy = 0
         self._check = check
-        self._checked = check is None
+        self._checked = False
         self._checking = asyncio.Lock()
 
     @asynccontextmanager
@@ -93,7 +93,8 @@ class Endpoint:
         except ModelError as error:
             broken = isinstance(error, BROKEN)
             self.breaker.note(failed=broken)
-            self._checked = self._check is None or (self._checked and not broken)
+            if broken:
+                self._checked = False
             raise
         finally:
             self.busy -= 1
@@ -103,7 +104,7 @@ class Endpoint:
         async with self._checking:
             if self._check is not None and not self._checked:
                 await self._check(self.client)
-                self._checked = True
+            self._checked = True
 
 
 class Endpoints:

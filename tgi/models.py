@@ -143,8 +143,7 @@ class Models:
         None when the file has no rule for the task, or none of its models has that route.
         seconds: for the whole exchange.
         """
-        own = self.catalog.tenants.get(wish.tenant_id)
-        if wish.task not in {*self.catalog.tasks, *(own.tasks if own else ())}:
+        if self.catalog.stated(wish.task, wish.tenant_id) is None:
             return None
         for choice in self.choices(wish):
             served = self._served[choice.name]
@@ -255,13 +254,13 @@ class Models:
 
 def counted(message: AIMessage | None) -> Usage | None:
     """Return the tokens that a message says it took, None when it does not say."""
-    counted = message.usage_metadata if message is not None else None
-    if counted is None:
+    told = message.usage_metadata if message is not None else None
+    if told is None:
         return None
     return Usage(
-        prompt_tokens=counted["input_tokens"],
-        completion_tokens=counted["output_tokens"],
-        total_tokens=counted["total_tokens"],
+        prompt_tokens=told["input_tokens"],
+        completion_tokens=told["output_tokens"],
+        total_tokens=told["total_tokens"],
     )
 
 
@@ -318,7 +317,7 @@ async def connect(
                 adapter=Adapter(spec.adapter) if spec.adapter else None,
             )
             counters = own  # the embedded server has the embedding model's tokenizer
-            if settings.url or settings.file:
+            if not settings.embedded:
                 counters = Counters(_counter(spec, endpoints, estimate), estimate)
             served[name] = Served(spec, model, endpoints, counters=counters)
         yield Models(file, served, last=local(embedder), own=own, metrics=metrics)

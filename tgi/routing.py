@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
+from core.price import MILLION
 from tgi.catalog import Catalog, Experiment, Model, Rule, Task
 
 Level = Literal["full", "fallback", "degraded", "cached", "canned"]
-LEVELS: tuple[Level, ...] = ("full", "fallback", "degraded", "cached", "canned")
-_MILLION = 1_000_000
+LEVELS: tuple[Level, ...] = get_args(Level)  # the best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +132,4 @@ def _assigned(wanted: Sequence[Choice], experiment: Experiment, wish: Wish) -> l
 
 def _dearest(model: Model, wish: Wish) -> float:
     """Return what a call costs in USD at most."""
-    return wish.tokens * max(model.price.input, model.price.output) / _MILLION
+    return wish.tokens * max(model.price.input, model.price.output) / MILLION

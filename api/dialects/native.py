@@ -189,8 +189,7 @@ async def start_run(
         webhook=body.webhook,
     )
     run_id = UUID(started.run_id)
-    path = f"/v1/threads/{thread_id}/runs/{run_id}"
-    headers = {"Location": f"{path}/events", "Content-Location": path}
+    headers = places(thread_id, started.run_id)
     events = services.runner.tail(
         tenant_id=caller.tenant_id, thread_id=started.thread_id, run_id=started.run_id
     )
@@ -303,8 +302,7 @@ async def retry_run(
     async with services.database.transaction(caller.tenant_id) as conn:
         await owned(conn, caller, thread_id)
     started = await services.runner.retry(caller, thread_id=str(thread_id), run_id=str(run_id))
-    path = f"/v1/threads/{thread_id}/runs/{started.run_id}"
-    response.headers.update({"Location": f"{path}/events", "Content-Location": path})
+    response.headers.update(places(thread_id, started.run_id))
     async with services.database.transaction(caller.tenant_id) as conn:
         return resources.Run.model_validate(await runs.get(conn, thread_id, UUID(started.run_id)))
 
@@ -318,6 +316,12 @@ async def read_turn(
         await owned(conn, caller, thread_id)
         await runs.get(conn, thread_id, run_id)
         return resources.TurnLog.model_validate(await turns.get(conn, run_id))
+
+
+def places(thread_id: UUID, run_id: str) -> dict[str, str]:
+    """Return the headers that say where a run and its events are."""
+    path = f"/v1/threads/{thread_id}/runs/{run_id}"
+    return {"Location": f"{path}/events", "Content-Location": path}
 
 
 async def framed(events: AsyncIterator[Event]) -> AsyncGenerator[bytes, None]:
