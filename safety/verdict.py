@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -45,6 +46,40 @@ class Verdict:
     text: str  # what may go on: normalised, redacted; empty for a blocked output
     findings: tuple[Finding, ...] = ()
     refusal: str | None = None  # name of the refusal template when blocked
+
+
+Direction = Literal["input", "document", "tool_arguments", "tool_result", "output"]
+"""On which of its ways through the house a text is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What was seen in a text, before the policy decides what becomes of it."""
+
+    kind: str  # within its check: "email", "github_token", "override"
+    severity: Severity
+    start: int = 0  # characters
+    end: int = 0  # exclusive; no longer than start: it is about the text as a whole
+    replacement: str = ""  # what would stand there instead
+    score: float = 1.0  # how sure, in [0, 1]
+
+
+class Detector(Protocol):
+    """Finds things by their form. Pure and quick, so that it runs inside the stream too."""
+
+    @property
+    def name(self) -> str:
+        """Name of the check that its findings carry: credentials, pii, links, code, toxic."""
+
+    @property
+    def opens(self) -> re.Pattern[str] | None:
+        """What the end of a text looks like that may be the beginning of something to be found,
+        where that goes on behind a blank: "4111 1111" of a card. Matched with `search`, so it
+        ends in \\Z; None: nothing that it finds has a blank in it.
+        """
+
+    def find(self, text: str) -> Sequence[Hit]:
+        """Return what was found, in order, none overlapping another."""
 
 
 class Check(Protocol):
