@@ -8,6 +8,7 @@ from core.turn import ModelCall
 
 # Seconds: from a lookup in a cache to a slow model.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+CHECK_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
 
 
 class Metrics:
@@ -62,6 +63,20 @@ class Metrics:
             "parley_answer_sentences",
             "Sentences of answers, by what the check against their sources led to.",
             ["outcome"],  # supported | dropped | marked | kept
+            registry=self.registry,
+        )
+        self.check_seconds = Histogram(
+            "parley_check_seconds",
+            "Time of the safety checks; those of one text overlap.",
+            ["direction", "check"],
+            buckets=CHECK_BUCKETS,
+            registry=self.registry,
+        )
+        self.findings = Counter(
+            "parley_findings",
+            "What safety checks found, by what became of it.",
+            # input | document | tool_arguments | tool_result | output; warn | redact | block
+            ["direction", "check", "action"],
             registry=self.registry,
         )
         self.model_tokens = Counter(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from safety.verdict import PASS, Edit, Finding, Outcome, Severity, apply
+from safety.verdict import Edit, Severity, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +70,6 @@ FORMATS: tuple[Format, ...] = (
 )
 # Makers' own documentation uses these; an answer may repeat them.
 _EXAMPLE = re.compile(r"EXAMPLE", re.IGNORECASE)
-
-
-class Credentials:
-    """The check for output: redacts credentials."""
-
-    name = "credentials"
-    deadline_seconds = 5.0
-
-    async def __call__(self, text: str, *, protected: str = "") -> Outcome:
-        """Return one finding and one edit for each credential."""
-        found = find(text)
-        if not found:
-            return PASS
-        return Outcome(
-            findings=tuple(
-                Finding(self.name, kind.severity, "redact", kind.kind) for kind, _ in found
-            ),
-            edits=tuple(edit for _, edit in found),
-        )
 
 
 def redact(text: str) -> str:

@@ -5,47 +5,72 @@ A check that cannot run refuses: every error and every missed deadline is a Chec
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from core.errors import CheckFailed
+from core.metrics import Metrics
 from core.text import MAX_INPUT_CHARACTERS, accept, scrub
-from safety.credentials import Credentials
-from safety.injection import Injection
-from safety.leak import Leak
+from embeddings.base import Embedder
+from safety import checks
+from safety.checks import Check, Subject
 from safety.normalise import normalise
-from safety.verdict import Check, Finding, Outcome, Verdict, combine
+from safety.policy import Policies
+from safety.verdict import About, Direction, Finding, Hit, Judge, Verdict, decide
 
-__all__ = ["Finding", "Guard", "Verdict"]
+if TYPE_CHECKING:
+    from guardrails import AsyncGuard  # type: ignore[import-untyped]
 
-Run = Callable[[str, str], Awaitable[list[Outcome]]]
+__all__ = ["About", "Finding", "Guard", "Verdict"]
+
+NOBODY = About()
 
 
 class Guard:
-    """Checks in both directions; lives as long as the process and keeps no text."""
+    """Checks in every direction; lives as long as the process and keeps no text."""
 
-    def __init__(self, run_input: Run, run_output: Run) -> None:
-        self._run_input = run_input
-        self._run_output = run_output
+    def __init__(
+        self,
+        guarded: Mapping[Direction, tuple[tuple[Check, ...], AsyncGuard[str]]],
+        policies: Policies,
+        embedder: Embedder | None,
+        metrics: Metrics,
+    ) -> None:
+        self._guarded = guarded
+        self.policies = policies
+        self._embedder = embedder
+        self._metrics = metrics
 
     @classmethod
     def build(
-        cls, *, inputs: Sequence[Check] | None = None, outputs: Sequence[Check] | None = None
+        cls,
+        policies: Policies | None = None,
+        *,
+        embedder: Embedder | None = None,
+        metrics: Metrics | None = None,
+        only: Mapping[Direction, Sequence[Check]] | None = None,
     ) -> Guard:
-        """Return a guard with these checks (default: ours). Takes seconds: run it in a thread.
+        """Return a guard with our checks. Takes seconds: run it in a thread.
 
+        embedder: what the classifiers of the input read a text with.
+        only: other checks for these directions. Raises ValueError where there would be none.
         Imports guardrails-ai, with its telemetry off, and opens no connection.
         """
         from safety.quiet import silence
 
         silence()
-        return cls(
-            _runner("input", (Injection(),) if inputs is None else tuple(inputs)),
-            _runner("output", (Credentials(), Leak()) if outputs is None else tuple(outputs)),
-        )
+        from safety.validators import guard
 
-    async def check_input(self, text: str) -> Verdict:
-        """Return what a user's text may become; `refusal` names the answer when it is blocked.
+        used = {**checks.checks(), **{name: tuple(some) for name, some in (only or {}).items()}}
+        for name, some in used.items():
+            if not some:
+                raise ValueError(f"a guard for {name} without checks would let everything pass")
+        guarded = {name: (some, guard(f"parley-{name}", some)) for name, some in used.items()}
+        return cls(guarded, policies or Policies.load(), embedder, metrics or Metrics())
+
+    async def check_input(self, text: str, about: About = NOBODY) -> Verdict:
+        """Return what a user's text may become; `refusal` names the check that blocks it.
 
         Raises CheckFailed, InputTooLong, or EmptyInput when nothing visible is left.
         """
@@ -53,42 +78,71 @@ class Guard:
             text, removed = normalise(text)
         else:
             removed = ()
-        verdict = combine(accept(text), await self._run_input(text, ""))
+        verdict = await self._check("input", accept(text), about)
         return Verdict(verdict.text, removed + verdict.findings, verdict.refusal)
 
-    async def check_output(self, text: str, *, protected: str = "") -> Verdict:
+    async def check_document(self, text: str, about: About = NOBODY) -> Verdict:
+        """Return what of a passage may go into a prompt; blocked: nothing. Raises CheckFailed."""
+        return await self._passing("document", text, about)
+
+    async def check_arguments(self, text: str, about: About = NOBODY) -> Verdict:
+        """Judge the arguments of a call, as JSON; they are never edited. Raises CheckFailed."""
+        return await self._passing("tool_arguments", text, about)
+
+    async def check_result(self, text: str, about: About = NOBODY) -> Verdict:
+        """Return what of a tool's result the model may read; blocked: nothing.
+
+        Raises CheckFailed.
+        """
+        return await self._passing("tool_result", text, about)
+
+    async def check_output(self, text: str, about: About = NOBODY) -> Verdict:
         """Return what of an answer, or of a stretch of it, may leave; blocked: nothing.
 
-        protected: text that must not be repeated, as the rules in our own system prompt.
         What is not redacted stays as it is, white space included. Raises CheckFailed.
         """
+        return await self._passing("output", text, about)
+
+    def judge(self, tenant_id: str, direction: Direction) -> Judge:
+        """Return what decides, by a tenant's policy, what becomes of a hit."""
+        return partial(self.policies.of(tenant_id).action, direction)
+
+    async def _passing(self, direction: Direction, text: str, about: About) -> Verdict:
         text = scrub(text)
         if not text:
             return Verdict("")
-        verdict = combine(text, await self._run_output(text, protected))
+        verdict = await self._check(direction, text, about)
         return Verdict("", verdict.findings, verdict.refusal) if verdict.refusal else verdict
 
+    async def _check(self, direction: Direction, text: str, about: About) -> Verdict:
+        hits = await self.hits(direction, text, about)
+        verdict = decide(text, hits, self.judge(about.tenant_id, direction), direction)
+        for finding in verdict.findings:
+            self._metrics.findings.labels(direction, finding.check, finding.action).inc()
+        return verdict
 
-def _runner(name: str, checks: tuple[Check, ...]) -> Run:
-    from safety.validators import guard
+    async def hits(
+        self, direction: Direction, text: str, about: About = NOBODY
+    ) -> dict[str, Sequence[Hit]]:
+        """Return what each check saw, before anything is decided; raises CheckFailed."""
+        from safety.validators import Asked
 
-    if not checks:
-        raise ValueError(f"a guard for {name} without checks would let everything pass")
-    guarded = guard(f"parley-{name}", checks)
-
-    async def run(text: str, protected: str) -> list[Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        metadata: dict[str, Any] = {"outcomes": outcomes, "protected": protected}
+        some, guarded = self._guarded[direction]
+        vector = None
+        if direction == "input" and self._embedder is not None:
+            vector = await self._embedder.query(text)  # the turn asks for it again, for nothing
+        policy = self.policies.of(about.tenant_id)
+        asked = Asked(Subject(text, direction, about, policy, vector))
         try:
-            await guarded.validate(text, metadata=metadata)
+            await guarded.validate(text, metadata={"asked": asked})
         except CheckFailed:
             raise
         except Exception as error:
-            raise CheckFailed(f"The checks of the {name} could not run.") from error
+            raise CheckFailed(f"The checks of the {direction} could not run.") from error
         finally:
             guarded.history.clear()  # it would keep the text until the next call
-        if len(outcomes) != len(checks):
-            raise CheckFailed(f"Not every check of the {name} has answered.")
-        return [outcomes[check.name] for check in checks]
-
-    return run
+            for name, seconds in asked.seconds.items():
+                self._metrics.check_seconds.labels(direction, name).observe(seconds)
+        if len(asked.hits) != len(some):
+            raise CheckFailed(f"Not every check of the {direction} has answered.")
+        return {check.name: asked.hits[check.name] for check in some}

@@ -5,26 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from safety.verdict import PASS, Edit, Finding, Outcome
-
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
 WORDS = 12
-REPLACEMENT = "[withheld]"
 _WORD = re.compile(r"\w+")
-
-
-class Leak:
-    """The check for output: withholds stretches of the protected text."""
-
-    name = "prompt_leak"
-    deadline_seconds = 5.0
-
-    async def __call__(self, text: str, *, protected: str = "") -> Outcome:
-        """Return one edit per stretch of at least twelve words that stands in `protected` too."""
-        edits = tuple(Edit(start, end, REPLACEMENT) for start, end in shared(text, protected))
-        if not edits:
-            return PASS
-        return Outcome((Finding(self.name, "high", "redact", f"{len(edits)} stretches"),), edits)
 
 
 def shared(text: str, protected: str) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from guardrails import (  # type: ignore[import-untyped]
@@ -18,15 +21,25 @@ from guardrails_ai.types import (  # type: ignore[import-untyped]
 )
 
 from core.errors import CheckFailed
-from safety.verdict import Check, Outcome
+from safety.checks import Check, Subject
+from safety.verdict import Hit
+
+
+@dataclass(slots=True)
+class Asked:
+    """One text on its way through the checks, and what they say; travels in the metadata."""
+
+    subject: Subject
+    hits: dict[str, Sequence[Hit]] = field(default_factory=dict)  # by check
+    seconds: dict[str, float] = field(default_factory=dict)  # by check
 
 
 @register_validator(name="parley/check", data_type="string")
 class CheckValidator(Validator):  # type: ignore[misc]  # guardrails is untyped
-    """Runs one check and hands its outcome back through the metadata of the call.
+    """Runs one check and hands its hits back through the metadata of the call.
 
     A validator can only pass or fail, and of several that fail at once guardrails merges
-    the corrected texts line by line. The outcome says more, and edits merge exactly.
+    the corrected texts line by line. Hits say more, and their edits merge exactly.
     """
 
     def __init__(self, check: Check) -> None:
@@ -39,19 +52,21 @@ class CheckValidator(Validator):  # type: ignore[misc]  # guardrails is untyped
 
     async def async_validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:
         """Run the check within its deadline; raises CheckFailed."""
-        name = self.check.name
+        name, asked = self.check.name, metadata["asked"]
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self.check.deadline_seconds):
-                outcome = await self.check(value, protected=metadata["protected"])
+                found = tuple(await self.check(asked.subject))
         except TimeoutError as error:
             raise CheckFailed(f"The check {name} was not done in time.") from error
         except Exception as error:
             raise CheckFailed(f"The check {name} failed.") from error
-        outcomes: dict[str, Outcome] = metadata["outcomes"]
-        outcomes[name] = outcome
-        if outcome.findings:
-            return FailResult(error_message=name)
-        return PassResult()
+        finally:
+            asked.seconds[name] = time.perf_counter() - began
+        if asked.seconds[name] > self.check.deadline_seconds:  # it never let the clock look
+            raise CheckFailed(f"The check {name} was not done in time.")
+        asked.hits[name] = found
+        return FailResult(error_message=name) if found else PassResult()
 
 
 def guard(name: str, checks: tuple[Check, ...]) -> AsyncGuard[str]:

@@ -1,24 +1,46 @@
-"""The words of a check: what it is asked, what it answers, and what becomes of it all."""
+"""The words of a check: what it saw, and what a policy makes of that.
+
+A check only sees and rates. What becomes of what it saw - a note, a cut, a refusal - is for the
+policy of the tenant to say (`TenantPolicy.action`), and `decide` carries it out.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Severity = Literal["low", "medium", "high", "critical"]
 Action = Literal["warn", "redact", "block"]
+Direction = Literal["input", "document", "tool_arguments", "tool_result", "output"]
+"""On which of its ways through the house a text is."""
+
+WITHHELD = "[withheld]"  # stands for what was cut out and has no mark of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What was seen in a text, before the policy decides what becomes of it."""
+
+    kind: str  # within its check: "email", "github_token", "override"
+    severity: Severity
+    start: int = 0  # characters
+    end: int = 0  # exclusive; not beyond start: it is about the text as a whole
+    replacement: str = ""  # what would stand there instead
+    score: float = 1.0  # how sure, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something a check noticed. Goes into logs and traces, so it never holds the text."""
+    """What was decided about hits. Goes into logs and traces, so it never holds the text."""
 
     check: str  # the check's name
     severity: Severity
     action: Action
-    detail: str  # kinds and counts: "github_token", "3 tag characters"
+    detail: str  # kinds and counts: "github_token", "email x3"
+    direction: Direction = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +53,6 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one check says about one text."""
-
-    findings: tuple[Finding, ...] = ()
-    edits: tuple[Edit, ...] = ()
-    refusal: str | None = None  # name of a refusal template; set: the text is blocked
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What all checks together say about one text."""
 
@@ -48,20 +61,14 @@ class Verdict:
     refusal: str | None = None  # name of the refusal template when blocked
 
 
-Direction = Literal["input", "document", "tool_arguments", "tool_result", "output"]
-"""On which of its ways through the house a text is."""
-
-
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """What was seen in a text, before the policy decides what becomes of it."""
+class About:
+    """What a check may know about a text besides the text."""
 
-    kind: str  # within its check: "email", "github_token", "override"
-    severity: Severity
-    start: int = 0  # characters
-    end: int = 0  # exclusive; no longer than start: it is about the text as a whole
-    replacement: str = ""  # what would stand there instead
-    score: float = 1.0  # how sure, in [0, 1]
+    tenant_id: str = "default"
+    protected: str = ""  # our own instructions: an output must not give them away
+    sources: tuple[str, ...] = ()  # texts of the turn whose links an answer may repeat
+    names: tuple[str, ...] = ()  # of the user, as their profile has them
 
 
 class Detector(Protocol):
@@ -82,37 +89,37 @@ class Detector(Protocol):
         """Return what was found, in order, none overlapping another."""
 
 
-class Check(Protocol):
-    """One question asked of a text.
+Judge = Callable[[str, Hit], Action | None]
+"""Says what becomes of a hit of the named check; None: nothing, not even a note."""
 
-    All checks of a direction see the same text, at the same time, and none sees
-    another's answer: their order does not matter. A check that raises, or that is
-    not done within `deadline_seconds`, refuses the turn (CheckFailed).
+
+def decide(
+    text: str, seen: Mapping[str, Sequence[Hit]], judge: Judge, direction: Direction
+) -> Verdict:
+    """Return one verdict: all findings, all edits made, the first refusal by order of checks.
+
+    A hit about the whole text cannot be cut out of it: to redact it is to block.
     """
-
-    @property
-    def name(self) -> str:
-        """Stable name, as findings carry it."""
-
-    @property
-    def deadline_seconds(self) -> float:
-        """How long it may take."""
-
-    async def __call__(self, text: str, *, protected: str = "") -> Outcome:
-        """Look at `text`; `protected` is text that an output must not repeat."""
-
-
-PASS = Outcome()
-
-
-def combine(text: str, outcomes: Iterable[Outcome]) -> Verdict:
-    """Return one verdict: all findings, all edits applied, the first refusal."""
-    outcomes = tuple(outcomes)
-    return Verdict(
-        text=apply(text, (edit for outcome in outcomes for edit in outcome.edits)),
-        findings=tuple(finding for outcome in outcomes for finding in outcome.findings),
-        refusal=next((outcome.refusal for outcome in outcomes if outcome.refusal), None),
+    counted: Counter[tuple[str, Severity, Action, str]] = Counter()
+    edits: list[Edit] = []
+    refusal: str | None = None
+    for check, hits in seen.items():
+        for hit in hits:
+            action = judge(check, hit)
+            if action is None:
+                continue
+            if action == "redact" and hit.end <= hit.start:
+                action = "block"
+            counted[check, hit.severity, action, hit.kind] += 1
+            if action == "block":
+                refusal = refusal or check
+            elif action == "redact":
+                edits.append(Edit(hit.start, hit.end, hit.replacement or WITHHELD))
+    findings = tuple(
+        Finding(check, severity, action, kind if n == 1 else f"{kind} x{n}", direction)
+        for (check, severity, action, kind), n in counted.items()
     )
+    return Verdict(apply(text, edits), findings, refusal)
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:

@@ -1,0 +1,104 @@
+"""What is found by its form: the detectors that a policy asks for, for one text or one stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from safety import credentials, leak
+from safety.policy import Blocked, TenantPolicy
+from safety.verdict import About, Detector, Hit
+
+BLOCKLIST = "blocklist"
+MOST_BLANKS = 4  # between the words of a phrase
+
+Form = Callable[[TenantPolicy, About], Detector | None]
+"""Makes a detector; None where there is nothing to look for."""
+
+
+class Blocklist:
+    """Words and phrases that a tenant does not want, whatever their case."""
+
+    name = BLOCKLIST
+
+    def __init__(self, lists: Sequence[Blocked]) -> None:
+        self._lists = [(one, _whole(one.words)) for one in lists]
+        phrases = [word for one in lists for word in one.words if len(word.split()) > 1]
+        self.opens = _beginning(phrases) if phrases else None
+
+    def find(self, text: str) -> Sequence[Hit]:
+        """Return each word of each list."""
+        found: list[Hit] = []
+        for one, pattern in self._lists:
+            for match in pattern.finditer(text):
+                found.append(Hit(one.name, one.severity, match.start(), match.end()))
+        found.sort(key=lambda hit: (hit.start, -hit.end))
+        kept: list[Hit] = []
+        for hit in found:
+            if not kept or hit.start >= kept[-1].end:
+                kept.append(hit)
+        return kept
+
+
+def _whole(words: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern for whole words; blanks in a phrase may be any."""
+    parts = (_spaced(word.split()) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)", re.IGNORECASE)
+
+
+def _beginning(phrases: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern for a text that ends with the first words of a phrase."""
+    heads: list[str] = []
+    for phrase in phrases:
+        words = phrase.split()
+        heads += [_spaced(words[:n]) for n in range(1, len(words))]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(heads)})\s{{0,{MOST_BLANKS}}}\Z", re.IGNORECASE)
+
+
+def _spaced(words: Sequence[str]) -> str:
+    return rf"\s{{1,{MOST_BLANKS}}}".join(map(re.escape, words))
+
+
+@lru_cache(maxsize=64)
+def _blocklist(lists: tuple[Blocked, ...]) -> Blocklist | None:
+    return Blocklist(lists) if lists else None
+
+
+class Credentials:
+    """Keys and tokens."""
+
+    name = "credentials"
+    opens = None
+
+    def find(self, text: str) -> Sequence[Hit]:
+        return [
+            Hit(kind.kind, kind.severity, edit.start, edit.end, edit.replacement)
+            for kind, edit in sorted(credentials.find(text), key=lambda one: one[1].start)
+        ]
+
+
+class Leak:
+    """Our own instructions."""
+
+    name = "prompt_leak"
+    opens = None
+
+    def __init__(self, protected: str) -> None:
+        self._protected = protected
+
+    def find(self, text: str) -> Sequence[Hit]:
+        return [Hit("words", "high", *span) for span in leak.shared(text, self._protected)]
+
+
+FORMS: Mapping[str, Form] = {
+    BLOCKLIST: lambda policy, about: _blocklist(policy.checks.blocklist.lists),
+    "credentials": lambda policy, about: Credentials(),
+    "prompt_leak": lambda policy, about: Leak(about.protected) if about.protected else None,
+}
+
+
+def detectors(policy: TenantPolicy, about: About) -> list[Detector]:
+    """Return the detectors of an answer, those that the policy has switched off left out."""
+    made = (form(policy, about) for name, form in FORMS.items() if policy.rule(name).enabled)
+    return [detector for detector in made if detector is not None]
