@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,13 @@ from api.webhooks import sending
 from core import langfuse
 from core.metrics import Metrics
 from core.price import Budget
-from core.settings import KnowledgeSettings, LangfuseSettings, ModelSettings, Settings
+from core.settings import (
+    KnowledgeSettings,
+    LangfuseSettings,
+    ModelSettings,
+    SafetySettings,
+    Settings,
+)
 from core.telemetry import Tracer
 from db.connect import connect
 from db.pool import Database
@@ -39,6 +45,8 @@ from nodes.prompts import Prompts
 from nodes.replies import Replies
 from safety import credentials
 from safety.guard import Guard
+from safety.policy import Policies
+from safety.quiet import silence
 from tgi.models import Models
 from tgi.models import connect as chat_models
 from tgi.spawn import embedded_server
@@ -75,13 +83,14 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
     """
     keys_file = settings.api.keys_file  # first: what is wrong with it is told at once
     keys = None if keys_file is None else await asyncio.to_thread(Keys, keys_file)
+    metrics = Metrics()
     async with (
         started(tracing(settings.langfuse)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
         started(model_server(settings.model)) as model_url_soon,
         started(embedding(settings.knowledge)) as embedder_soon,
         started(training(embedder_soon, settings.run.intents_folder)) as intents_soon,
-        started(threaded(Guard.build)) as guard_soon,
+        started(guarding(settings.safety, embedder_soon, metrics)) as guard_soon,
     ):
         # Together, so that whatever fails first is told first.
         tracer, database, model_url, embedder, intents, guard = await asyncio.gather(
@@ -90,7 +99,6 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
         prompts, replies, alike = await asyncio.to_thread(
             lambda: (Prompts.load(), Replies.load(), Alike.load())
         )
-        metrics = Metrics()
         policy = await asyncio.to_thread(Policy.load, settings.tools.policy_file)
         async with (
             searching(settings.knowledge, embedder, metrics) as search,
@@ -179,9 +187,14 @@ async def started(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[Awai
 
 
 @asynccontextmanager
-async def threaded(make: Callable[[], T]) -> AsyncIterator[T]:
-    """Yield what `make` returns, made in a thread."""
-    yield await asyncio.to_thread(make)
+async def guarding(
+    settings: SafetySettings, embedder_soon: Awaitable[Embedder], metrics: Metrics
+) -> AsyncIterator[Guard]:
+    """Yield the checks; guardrails-ai is imported while the embedding model is."""
+    policies = await asyncio.to_thread(Policies.load, settings.policy_file)
+    await asyncio.to_thread(silence)
+    embedder = await embedder_soon
+    yield await asyncio.to_thread(lambda: Guard.build(policies, embedder=embedder, metrics=metrics))
 
 
 @asynccontextmanager

@@ -191,6 +191,16 @@ class ToolSettings(BaseSettings):
     )
 
 
+class SafetySettings(BaseSettings):
+    """The checks of what goes in and comes out."""
+
+    model_config = SettingsConfigDict(**_CONFIG, env_prefix="SAFETY_")
+
+    policy_file: Path | None = Field(
+        None, description="What is checked and how strictly. Empty: the one that comes along."
+    )
+
+
 class WebhookSettings(BaseSettings):
     """Tells a server of yours about approvals, and about runs whose caller asked for it."""
 
@@ -261,6 +271,7 @@ class Settings(BaseSettings):
     api: ApiSettings = Field(default_factory=ApiSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     tools: ToolSettings = Field(default_factory=ToolSettings)
+    safety: SafetySettings = Field(default_factory=SafetySettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     langfuse: LangfuseSettings = Field(default_factory=LangfuseSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -278,6 +289,5 @@ def read() -> Settings:
 
 def _prefixes() -> dict[str, str]:
     """Return the prefix of the variables of each group, by its class."""
-    groups = (DatabaseSettings, ModelSettings, KnowledgeSettings, CacheSettings, ApiSettings)
-    others = (RunSettings, ToolSettings, WebhookSettings, LangfuseSettings, LogSettings)
-    return {g.__name__: g.model_config.get("env_prefix", "") for g in (*groups, *others)}
+    groups = (field.annotation for field in Settings.model_fields.values())
+    return {g.__name__: g.model_config.get("env_prefix", "") for g in groups if g is not None}

@@ -21,7 +21,7 @@ from nodes.prompts import Prompts
 from nodes.replies import Replies
 from nodes.stages import Stages
 from nodes.support import Policy as Unsupported
-from safety.guard import Guard
+from safety.guard import About, Guard
 from tgi.catalog import Task
 from tgi.models import Models
 from tgi.routing import Wish
@@ -113,6 +113,10 @@ class Context:
             )
         whose = (self.tenant_id, self.user_id, self.thread_id)
         return Wish(task, *whose, tokens, None if left is None else float(left))
+
+    def about(self, *, protected: str = "", sources: tuple[str, ...] = ()) -> About:
+        """Return what the checks may know about a text of this turn."""
+        return About(self.tenant_id, protected, sources)
 
     @property
     def caller(self) -> Caller:

@@ -9,6 +9,7 @@ from core.turn import TALK, Intent, TurnState
 from nodes import calling, ladder, reuse
 from nodes.context import Context
 from nodes.prompting import BREAK, Asking
+from nodes.refuse import refusal
 from safety import credentials
 from tgi.routing import LEVELS
 
@@ -73,7 +74,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         first_token_ms=state.get("first_token_ms") or answer.first_token_ms,
     )
     if answer.refusal is not None:
-        reply = context.services.replies.say(answer.refusal)
+        reply = await refusal(answer.refusal, state["text"], context)
         context.emit("token", {"text": reply})
         return {**update, "answer": update["answer"] + reply, "finish_reason": "content_filter"}
     if step := calling.step(credentials.redact(answer.raw), answer.asked):

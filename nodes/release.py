@@ -51,7 +51,7 @@ class Release:
         """
         for stretch in stretches:
             verdict = await self._context.services.guard.check_output(
-                stretch.text, protected=self._rules
+                stretch.text, self._context.about(protected=self._rules)
             )
             self.findings += map(asdict, verdict.findings)
             if verdict.refusal is not None:

@@ -12,7 +12,8 @@ from nodes.context import Context
 
 async def screen(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     """Return the normalised text, what the checks found, and a refusal when one blocks it."""
-    verdict = await runtime.context.services.guard.check_input(state["text"])
+    context = runtime.context
+    verdict = await context.services.guard.check_input(state["text"], context.about())
     return {
         "text": verdict.text,
         "findings": [asdict(finding) for finding in verdict.findings],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,15 @@ def language_of(document: Document) -> str | None:
     language, confidence = _identifier().classify(sample)
     sure = confidence >= MIN_CONFIDENCE and len(language) == ISO_639_1
     return str(language) if sure else None
+
+
+def among(text: str, languages: Collection[str]) -> str | None:
+    """Return which of some languages a text is in, as ISO 639-1; None when it is not certain.
+
+    Takes most of a second the first time: call it from a thread.
+    """
+    language, confidence = _identifier().classify(text[:MAX_CHARACTERS])
+    return str(language) if confidence >= MIN_CONFIDENCE and language in languages else None
 
 
 def confidence(text: str) -> float:

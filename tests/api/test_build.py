@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.build import started, threaded
+from api.build import started
 from core.errors import DatabaseUnavailable
 
 
@@ -105,9 +105,3 @@ async def test_timeouts_inside_a_manager_work() -> None:
 
     async with started(strict()) as value:
         assert await value == 1
-
-
-async def test_slow_work_is_done_in_a_thread() -> None:
-    """The event loop goes on meanwhile."""
-    async with threaded(lambda: 7) as value:
-        assert value == 7

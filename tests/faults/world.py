@@ -22,7 +22,7 @@ from evals.asking import AskingModel
 from evals.bench import edges
 from nodes.context import Services
 from nodes.intents import Guess
-from safety.verdict import Verdict
+from safety.verdict import About, Verdict
 from tests.faults.points import reach
 from tests.graphs.turns import services
 from tools.tool import Caller, Declaration, Output, Tool, typed
@@ -70,7 +70,7 @@ class Intents:
 class Guard(edges.ScriptedGuard):
     """Blocks what begins with "forbidden"."""
 
-    async def check_input(self, text: str) -> Verdict:
+    async def check_input(self, text: str, about: About) -> Verdict:
         """Pass, or block."""
         return Verdict(text, (), "blocked" if text.startswith("forbidden") else None)
 

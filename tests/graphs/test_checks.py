@@ -20,7 +20,7 @@ from evals.bench import edges
 from graphs.runner import Runner
 from nodes.context import Limits
 from safety.guard import Guard
-from safety.verdict import Verdict
+from safety.verdict import About, Verdict
 from tests.graphs.turns import QUICK, begin, events, services
 
 KEY = "AKIA" + "Q3EGR7XN2LD5WVTB"
@@ -57,7 +57,7 @@ class FixedGuard(edges.ScriptedGuard):
     def __init__(self, verdict: Verdict | Exception) -> None:
         self.verdict = verdict
 
-    async def check_output(self, text: str, *, protected: str = "") -> Verdict:
+    async def check_output(self, text: str, about: About) -> Verdict:
         """Return or raise what it was made with."""
         if isinstance(self.verdict, Exception):
             raise self.verdict
