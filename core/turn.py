@@ -54,6 +54,7 @@ class Passage(TypedDict):
     scores: dict[str, float]  # by retriever: "vector" is a cosine, "keyword" a BM25 score
     modified_at: NotRequired[str | None]  # of the document, ISO 8601
     parts: NotRequired[list[Part]]  # in reading order, when there are several chunks
+    flags: NotRequired[list[str]]  # what the checks found in it, as "untrusted: override"
 
 
 class Citation(TypedDict):
@@ -137,6 +138,7 @@ class CallResult(TypedDict):
     text: str
     code: str  # why it did not succeed; "" when it did
     sources: list[str]  # where text by strangers in it came from
+    flags: NotRequired[list[str]]  # what the checks found in it
 
 
 class Taint(TypedDict):
@@ -144,6 +146,7 @@ class Taint(TypedDict):
 
     kind: Literal["document", "tool"]
     source: str  # URI of the document, address of the page, name of the tool
+    flags: NotRequired[list[str]]  # what the checks found there; such a source taints in any case
 
 
 class TurnState(TypedDict, total=False):
@@ -156,7 +159,7 @@ class TurnState(TypedDict, total=False):
     webhook: bool  # the outside is told when this turn waits or ends
     parameters: dict[str, Any]  # temperature, max_tokens, stop: what the caller may set
     refusal: str | None  # set by `screen`: the template name of the refusal
-    findings: list[dict[str, Any]]  # what the checks found: check, severity, action, no text
+    findings: list[dict[str, Any]]  # what the checks found: check, severity, action; no text
     history: list[HistoryMessage]
     intent: str
     intent_confidence: float  # in [0, 1]
@@ -167,6 +170,7 @@ class TurnState(TypedDict, total=False):
     acting: bool  # it sounds like a task, and there are tools for it
     steps: list[Step]  # answers of the model that asked for tools, in order
     results: dict[str, CallResult]  # by call_id
+    argument_flags: dict[str, list[str]]  # by call_id: what the checks found in its arguments
     cleared: str  # call_id of the call that may be made now
     taint: list[Taint]  # text by strangers that the model has seen; never shrinks
     private: bool  # the model has seen text that is the tenant's or the user's own

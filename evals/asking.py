@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from core.turn import Intent
 from evals.bench import edges
 from nodes.intents import Guess
+from tgi.embedded.prompt import result
 
 Asked = tuple[str, Mapping[str, Any] | str]  # name of a tool, its arguments
 Entry = str | Sequence[str | Asked]
@@ -55,7 +56,7 @@ class AskingModel(edges.ScriptedModel):
     @property
     def results(self) -> list[str]:
         """What the newest request said about the calls before it."""
-        return [str(m.content) for m in self._told[-1] if isinstance(m, ToolMessage)]
+        return [result(str(m.content)) for m in self._told[-1] if isinstance(m, ToolMessage)]
 
     async def _astream(
         self,

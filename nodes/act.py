@@ -6,8 +6,8 @@ from uuid import UUID
 
 from langgraph.runtime import Runtime
 
-from core.turn import TurnState
-from nodes import calling
+from core.turn import CallResult, TurnState
+from nodes import calling, screening
 from nodes.context import Context
 from nodes.propose import ask, judge, tainted_by
 from tools import ledger
@@ -30,7 +30,7 @@ async def act(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     row = await executor.run(calling.call_id(call), context.caller, context.held)
     if row.status in ("proposed", "unknown", "ready", "started"):
         return {"cleared": ""}
-    result = calling.result_of(row)
+    result, findings = await screening.result(calling.result_of(row), context)
     context.emit(
         "tool.finished",
         {
@@ -41,16 +41,20 @@ async def act(state: TurnState, runtime: Runtime[Context]) -> TurnState:
             "text": result["text"][:SHOWN],
         },
     )
-    update = TurnState(results={**state.get("results", {}), call["call_id"]: result})
-    return {**update, **_seen(row, state, context)}
+    update = TurnState(
+        results={**state.get("results", {}), call["call_id"]: result},
+        findings=[*state.get("findings", []), *findings],
+    )
+    return {**update, **_seen(row, result, state, context)}
 
 
-def _seen(row: Call, state: TurnState, context: Context) -> TurnState:
+def _seen(row: Call, result: CallResult, state: TurnState, context: Context) -> TurnState:
     """Return what the model will have seen with this result: text by strangers, private text."""
     tool = context.services.tools.get(row.tool)
     update = TurnState()
-    if tool is None or tool.declaration.reads_untrusted or row.sources:
-        known = [*state.get("taint", []), *tainted_by(row.tool, row.sources)]
+    flags = result.get("flags", [])
+    if tool is None or tool.declaration.reads_untrusted or row.sources or flags:
+        known = [*state.get("taint", []), *tainted_by(row.tool, row.sources, flags)]
         update["taint"] = calling.distinct(known)
     if tool is None or tool.declaration.reads_private:
         update["private"] = True

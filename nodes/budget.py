@@ -110,8 +110,8 @@ async def fit(parts: Parts, limits: PartLimits, counter: TokenCounter) -> Fitted
 
 def framed(passage: Passage) -> str:
     """Return a passage about as it stands in a prompt."""
-    head = f'<source id="1" title="{passage["title"]}" section="{passage["section"]}">'
-    return f"{head}\n{passage['text']}\n</source>"
+    head = f'<source-12345678 id="1" title="{passage["title"]}" section="{passage["section"]}">'
+    return f"{head}\n{passage['text']}\n</source-12345678>"
 
 
 @dataclass(frozen=True, slots=True)

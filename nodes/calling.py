@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
@@ -14,6 +15,7 @@ from uuid_utils.compat import uuid7
 from core.text import scrub
 from core.turn import TALK, CallResult, PromptRecord, ProposedCall, Step, Taint, TurnState
 from nodes.context import Context, Limits
+from safety.neutral import neutralise
 from tools.ledger import Call
 from tools.registry import parse
 
@@ -81,8 +83,13 @@ def step(said: str, chunk: AIMessageChunk | None) -> Step | None:
     return Step(said=said, calls=wanted) if wanted else None
 
 
-def conversation(prompt: PromptRecord, state: TurnState) -> list[BaseMessage | tuple[str, str]]:
-    """Return the messages to send: the prompt, then each step with the results of its calls."""
+def conversation(
+    prompt: PromptRecord, state: TurnState, mark: str
+) -> list[BaseMessage | tuple[str, str]]:
+    """Return the messages to send: the prompt, then each step with the results of its calls.
+
+    mark: drawn for this request; what tools returned stands between tags that carry it.
+    """
     messages: list[BaseMessage | tuple[str, str]] = [
         (message["role"], message["content"]) for message in prompt["messages"]
     ]
@@ -94,18 +101,20 @@ def conversation(prompt: PromptRecord, state: TurnState) -> list[BaseMessage | t
         ]
         messages.append(AIMessage(content=one["said"], tool_calls=wanted))
         messages += [
-            ToolMessage(content=told(results[call["call_id"]]), tool_call_id=call["call_id"])
+            ToolMessage(
+                content=fenced(results[call["call_id"]], mark), tool_call_id=call["call_id"]
+            )
             for call in one["calls"]
             if call["call_id"] in results
         ]
     return messages
 
 
-def told(result: CallResult) -> str:
+def fenced(result: CallResult, mark: str) -> str:
     """Return a result as the model reads it; a failure says so."""
-    if result["status"] == "done":
-        return result["text"]
-    return f"[{result['status']}] {result['text']}"
+    text = neutralise(result["text"])
+    told = text if result["status"] == "done" else f"[{result['status']}] {text}"
+    return f"<result-{mark}>\n{told}\n</result-{mark}>"
 
 
 def result_of(call: Call) -> CallResult:
@@ -138,17 +147,29 @@ def taint(state: TurnState, context: Context) -> list[Taint]:
     """Return where text by strangers came from that the model has seen so far."""
     known = list(state.get("taint", []))
     for passage in state.get("passages", []):
-        if not context.services.policy.trusts(passage["uri"]):
-            known.append(Taint(kind="document", source=passage["uri"]))
+        flags = passage.get("flags", [])
+        if flags or not context.services.policy.trusts(passage["uri"]):
+            known.append(tainted("document", passage["uri"], flags))
     return distinct(known)
+
+
+def tainted(kind: Literal["document", "tool"], source: str, flags: Sequence[str]) -> Taint:
+    """Return where text by strangers came from, with what the checks found there."""
+    found = Taint(kind=kind, source=source)
+    if flags:
+        found["flags"] = list(flags)
+    return found
 
 
 def distinct(found: list[Taint]) -> list[Taint]:
     """Return each source once, not too many."""
     seen: dict[tuple[str, str], Taint] = {}
     for one in found:
-        seen.setdefault((one["kind"], one["source"]), one)
-    return list(seen.values())[:MOST_TAINT]
+        before = seen.get((one["kind"], one["source"]), one)
+        flags = dict.fromkeys([*before.get("flags", []), *one.get("flags", [])])
+        seen[one["kind"], one["source"]] = tainted(one["kind"], one["source"], list(flags))
+    flagged_first = sorted(seen.values(), key=lambda one: not one.get("flags"))
+    return flagged_first[:MOST_TAINT]
 
 
 def call_id(call: ProposedCall) -> UUID:

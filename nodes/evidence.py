@@ -33,6 +33,7 @@ def evidence(call: Call, state: TurnState, context: Context) -> dict[str, Any]:
                 "title": passage["title"],
                 "text": _cut(passage["text"]),
                 "trusted": context.services.policy.trusts(passage["uri"]),
+                "flags": passage.get("flags", []),
             }
             for passage in state.get("passages", [])
         ],
@@ -44,10 +45,12 @@ def evidence(call: Call, state: TurnState, context: Context) -> dict[str, Any]:
                 "status": results[one["call_id"]]["status"],
                 "text": _cut(results[one["call_id"]]["text"]),
                 "sources": results[one["call_id"]]["sources"],
+                "flags": results[one["call_id"]].get("flags", []),
             }
             for one in calling.calls(state)
             if one["call_id"] in results
         ],
+        "flags": state.get("argument_flags", {}).get(str(call.call_id), []),
         "taint": list(call.taint),
         "origins": origins(call.arguments, texts(state, context)),
     }

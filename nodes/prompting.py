@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -39,6 +40,7 @@ class Asking:
     prompt: Prompt
     tools: list[dict[str, Any]]
     cites: bool  # the answer has to cite its sources
+    mark: str = field(default_factory=lambda: token_hex(4))  # of the fences of this request
 
     async def tokens(self) -> int:
         """Return about how many tokens prompt and answer have when nothing is cut.
@@ -72,7 +74,7 @@ class Asking:
             told = [source(number, one) for number, one in enumerate(fitted.passages, 1)]
             self.context.emit("sources", {"passages": told})
         return Question(
-            messages=calling.conversation(prompt, self.state),
+            messages=calling.conversation(prompt, self.state, self.mark),
             parameters={**sampling, **calling.offer(tools)},
             answer=self._answer(fitted.passages),
             tokens=fitted.prompt_tokens,
@@ -100,7 +102,7 @@ class Asking:
     ) -> list[dict[str, Any]]:
         """Return the messages as they go over the wire."""
         messages: list[BaseMessage | tuple[str, str]] = calling.conversation(
-            self._render(history, passages), self.state
+            self._render(history, passages), self.state, self.mark
         )
         return to_wire(convert_to_messages(messages), TGI)
 
@@ -110,6 +112,7 @@ class Asking:
         return self.prompt.render(
             history,
             instructions=self.state.get("instructions", ""),
+            mark=self.mark,
             passages=passages,
             question=self.state["text"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from core.turn import CallResult, ProposedCall, Taint, TurnState
 from db import audit
-from nodes import calling
+from nodes import calling, screening
 from nodes.context import Context
 from nodes.evidence import evidence
 from tools import approvals, ledger
@@ -30,7 +31,8 @@ async def propose(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     await context.flush()
     taint = calling.taint(state, context)
     private = bool(state.get("private")) or bool(state.get("passages"))
-    state = TurnState(**{**state, "taint": taint, "private": private})
+    arguments = await screening.arguments(state, context)
+    state = TurnState(**{**state, "taint": taint, "private": private, **arguments})
     results = dict(state.get("results", {}))
     events: list[dict[str, Any]] = []
     first = len(calling.calls(state)) - len(state["steps"][-1]["calls"])
@@ -46,7 +48,7 @@ async def propose(state: TurnState, runtime: Runtime[Context]) -> TurnState:
                 results[call["call_id"]] = found.pop("result")
     for event in events:
         context.emit("tool.proposed", event)
-    return {"results": results, "taint": taint, "private": private}
+    return {"results": results, "taint": taint, "private": private, **arguments}
 
 
 async def _write(
@@ -64,6 +66,9 @@ async def _write(
     if isinstance(checked, Outcome):
         result = CallResult(status="refused", text=checked.text, code=checked.code, sources=[])
         return {**event, "decision": "refused", "rule": checked.text, "result": result}
+    if screening.FORBIDDEN in state.get("argument_flags", {}).get(call["call_id"], []):
+        refused = screening.refused(state["argument_flags"][call["call_id"]])
+        return {**event, "decision": "refused", "rule": refused["text"], "result": refused}
     judgement = judge(call["tool"], checked, state, context)
     tool = services.tools.get(call["tool"])
     call_id = calling.call_id(call)
@@ -128,6 +133,6 @@ async def ask(
     )
 
 
-def tainted_by(tool: str, sources: list[str]) -> list[Taint]:
+def tainted_by(tool: str, sources: list[str], flags: Sequence[str] = ()) -> list[Taint]:
     """Return what the result of a tool that reads text by strangers brings into the turn."""
-    return [Taint(kind="tool", source=source) for source in sources or [tool]]
+    return [calling.tainted("tool", source, flags) for source in sources or [tool]]

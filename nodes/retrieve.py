@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from core.turn import Passage, TurnState
 from knowledge.assemble import assemble
 from knowledge.filter import Filter
-from nodes import explore
+from nodes import explore, screening
 from nodes.context import Context
 
 DEPTH = 3  # times what the prompt shows: copies and neighbours take nobody's place
@@ -55,9 +55,13 @@ async def retrieve(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         "evidence": seen.record(),
         "assembly": assembly.record(),
     }
-    passages = assembly.passages
+    passages, findings = await screening.passages(assembly.passages, context)
     context.emit("sources", {"passages": [source(n, p) for n, p in enumerate(passages, 1)]})
-    return {"passages": passages, "retrieval": {**state.get("retrieval", {}), **record}}
+    return {
+        "passages": passages,
+        "retrieval": {**state.get("retrieval", {}), **record},
+        "findings": [*state.get("findings", []), *findings],
+    }
 
 
 async def first_round(query: str, context: Context) -> list[Query]:

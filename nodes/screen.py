@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from langgraph.runtime import Runtime
 
 from core.turn import TurnState
 from nodes.context import Context
+from safety.findings import noted
 
 
 async def screen(state: TurnState, runtime: Runtime[Context]) -> TurnState:
@@ -16,6 +15,6 @@ async def screen(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     verdict = await context.services.guard.check_input(state["text"], context.about())
     return {
         "text": verdict.text,
-        "findings": [asdict(finding) for finding in verdict.findings],
+        "findings": noted(verdict, state["text"], context.run_id),
         "refusal": verdict.refusal,
     }

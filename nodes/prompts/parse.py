@@ -19,12 +19,11 @@ from pydantic import Field, ValidationError
 from core.errors import PromptInvalid
 from core.files import Closed
 from nodes.prompts.prompt import Limits, Prompt
+from safety.neutral import neutralise
 from tgi.catalog import Task
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _HEADING = re.compile(r"^# (system|user|assistant|history)\n", re.MULTILINE)
-# Text from outside must not be able to close its fence or open another one.
-_FENCE = re.compile(r"<(/?)(source|question)\b", re.IGNORECASE)
 
 
 class Matter(Closed):
@@ -52,8 +51,8 @@ def environment() -> Environment:
 
 
 def fenced(text: str) -> str:
-    """Return `text` with tags of our own fence made harmless."""
-    return _FENCE.sub(r"‹\1\2", text)
+    """Return text from outside so that it cannot close its fence, nor open a message of its own."""
+    return neutralise(text)
 
 
 def attribute(text: str) -> str:

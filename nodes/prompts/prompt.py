@@ -11,6 +11,7 @@ from pydantic import Field
 
 from core.files import Closed
 from core.turn import HistoryMessage, PromptRecord
+from safety.neutral import tokens
 from tgi.catalog import Task
 
 
@@ -48,7 +49,7 @@ class Prompt:
         messages: list[dict[str, Any]] = []
         for role, template in self.sections:
             if role == "history":
-                messages += [dict(message) for message in history]
+                messages += [{**one, "content": tokens(one["content"])} for one in history]
             else:
                 content = template.render(**variables).strip()
                 messages.append({"role": role, "content": content})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -92,9 +93,9 @@ async def test_the_turn_log_tells_the_whole_turn(database: Database) -> None:
         await events(runner, run)
     async with database.transaction(TENANT) as conn:
         log = await turns.get(conn, UUID(run.run_id))
-    assert (log.prompt_name, log.prompt_version, log.outcome) == ("answer", 2, "answered")
+    assert (log.prompt_name, log.prompt_version, log.outcome) == ("answer", 3, "answered")
     assert [message["role"] for message in log.prompt] == ["system", "user"]
-    assert "<question>\nWhy?\n</question>" in log.prompt[-1]["content"]
+    assert re.search(r"<(question-\w{8})>\nWhy\?\n</\1>", log.prompt[-1]["content"])
     assert log.raw_answer.endswith("[1].")
     assert len(log.passages) == 5
     assert log.passages[0]["scores"] == {"vector": 0.5, "keyword": 2.0}

@@ -279,7 +279,7 @@ async def test_a_fitted_prompt_is_taken_by_the_server(embedder: MiniLM) -> None:
     passages = found(150, 150, 150, 150)
 
     def messages(said: Sequence[HistoryMessage], seen: Sequence[Passage]) -> list[dict[str, Any]]:
-        record = prompt.render(said, instructions="", passages=seen, question="Why?")
+        record = prompt.render(said, instructions="", mark="7f3a", passages=seen, question="Why?")
         return [{"role": m["role"], "content": m["content"]} for m in record["messages"]]
 
     asked = Parts(prompt.rules, "Why?", history, passages, messages)

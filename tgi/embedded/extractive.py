@@ -18,7 +18,7 @@ from tgi.embedded.answer import ABSTAIN, clean, compose, shorten
 from tgi.embedded.context import Readings
 from tgi.embedded.evidence import find
 from tgi.embedded.model import Reply, TokenSpan, ToolChoice
-from tgi.embedded.prompt import Source, read
+from tgi.embedded.prompt import Source, read, result
 from tgi.embedded.questions import Question, standalone
 from tgi.embedded.schemas import instance, matching
 from tgi.embedded.vectors import Vectors
@@ -56,7 +56,9 @@ class ExtractiveModel:
         asked = _text(messages[at]) if at is not None else ""
         earlier = messages[:at] if at is not None else ()
         results = [
-            _text(message) for message in messages[(at or 0) :] if message.get("role") == "tool"
+            result(_text(message))
+            for message in messages[(at or 0) :]
+            if message.get("role") == "tool"
         ]
         if response_schema is not None:
             return Reply(

@@ -7,10 +7,15 @@ import re
 from typing import NamedTuple
 
 _SOURCE = re.compile(
-    r"""<source\b(?P<attributes>[^<>\n]*)>\n?(?P<text>.*?)\n?</source>\s*""", re.DOTALL
+    r"""<(?P<tag>source(?:-\w{1,32})?)\b(?P<attributes>[^<>\n]*)>\n?"""
+    r"""(?P<text>.*?)\n?</(?P=tag)>\s*""",
+    re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
-_QUESTION = re.compile(r"<question>\n?(?P<text>.*)\n?</question>", re.DOTALL)
+_QUESTION = re.compile(r"<(?P<tag>question(?:-\w{1,32})?)>\n?(?P<text>.*)\n?</(?P=tag)>", re.DOTALL)
+_RESULT = re.compile(
+    r"\s*<(?P<tag>result(?:-\w{1,32})?)\b[^<>\n]*>\n?(?P<text>.*?)\n?</(?P=tag)>\s*", re.DOTALL
+)
 
 
 class Source(NamedTuple):
@@ -29,6 +34,12 @@ class Request(NamedTuple):
     question: str
 
 
+def result(text: str) -> str:
+    """Return what a tool's message holds inside its fence; without one, all of it."""
+    fence = _RESULT.fullmatch(text)
+    return fence["text"] if fence else text
+
+
 def read(text: str) -> Request:
     """Return the sources at the head of `text` and the question behind them.
 
@@ -39,7 +50,8 @@ def read(text: str) -> Request:
     sources: list[Source] = []
     at = 0
     if first := re.search(r"^<source\b[^<>\n]*>", text, re.MULTILINE):
-        question_at = text.find("<question>")
+        before = _QUESTION.search(text)
+        question_at = -1 if before is None else before.start()
         at = first.start() if question_at < 0 or first.start() < question_at else 0
         while match := _SOURCE.match(text, at):
             attributes = dict(_ATTRIBUTE.findall(match["attributes"]))
