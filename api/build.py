@@ -10,12 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    closing,
+    nullcontext,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from api.keys import Keys
+from api.retention import forgetting
 from api.version import VERSION
 from api.webhooks import sending
 from core import langfuse
@@ -129,6 +135,7 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
             ) as runner,
             jobs(settings, database, embedder, background=background) as worker,
             telling(settings, database, background=background),
+            forgetting(database, guard.policies) if background else nullcontext(),
         ):
             yield Services(
                 settings=settings,

@@ -118,6 +118,21 @@ begin
 end
 $$;
 
+CREATE FUNCTION parley.forget_findings(general_days integer, own_days jsonb) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'parley', 'pg_temp'
+    AS $$
+    with forgotten as (
+        update turns t set findings = null
+         where t.findings is not null
+           and t.created_at
+               < now() - make_interval(days => coalesce((own_days ->> t.tenant_id)::integer, general_days))
+        returning 1)
+    select count(*) from forgotten
+$$;
+
+ALTER FUNCTION parley.forget_findings(general_days integer, own_days jsonb) OWNER TO parley_sweeper;
+
 CREATE FUNCTION parley.forget_keywords() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'parley', 'pg_temp'
@@ -627,6 +642,15 @@ CREATE TABLE parley.orders (
 
 ALTER TABLE ONLY parley.orders FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE parley.placeholders (
+    tenant_id text NOT NULL,
+    thread_id uuid NOT NULL,
+    placeholder text NOT NULL,
+    value text NOT NULL
+);
+
+ALTER TABLE ONLY parley.placeholders FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE parley.refunds (
     tenant_id text NOT NULL,
     refund_id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -752,7 +776,8 @@ CREATE TABLE parley.turns (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     retrieval jsonb DEFAULT '{}'::jsonb NOT NULL,
     support jsonb DEFAULT '[]'::jsonb NOT NULL,
-    packed bytea
+    packed bytea,
+    findings jsonb
 );
 ALTER TABLE ONLY parley.turns ALTER COLUMN packed SET STORAGE EXTERNAL;
 
@@ -897,6 +922,9 @@ ALTER TABLE ONLY parley.order_lines
 ALTER TABLE ONLY parley.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (tenant_id, order_id);
 
+ALTER TABLE ONLY parley.placeholders
+    ADD CONSTRAINT placeholders_pkey PRIMARY KEY (tenant_id, thread_id, placeholder);
+
 ALTER TABLE ONLY parley.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (tenant_id, refund_id);
 
@@ -1005,6 +1033,8 @@ CREATE INDEX threads_by_update ON parley.threads USING btree (tenant_id, updated
 
 CREATE INDEX tickets_by_order ON parley.tickets USING btree (tenant_id, order_id);
 
+CREATE INDEX turns_with_findings ON parley.turns USING btree (created_at) WHERE (findings IS NOT NULL);
+
 CREATE TRIGGER append_only BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON parley.audit_log FOR EACH STATEMENT EXECUTE FUNCTION parley.refuse_change();
 
 CREATE TRIGGER documents_change AFTER UPDATE ON parley.documents FOR EACH ROW WHEN ((old.version IS DISTINCT FROM new.version)) EXECUTE FUNCTION parley.note_for_engines();
@@ -1039,6 +1069,9 @@ ALTER TABLE ONLY parley.messages
 
 ALTER TABLE ONLY parley.order_lines
     ADD CONSTRAINT order_lines_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY parley.placeholders
+    ADD CONSTRAINT placeholders_tenant_id_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES parley.threads(tenant_id, thread_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY parley.refunds
     ADD CONSTRAINT refunds_tenant_id_order_id_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES parley.orders(tenant_id, order_id) ON DELETE CASCADE;
@@ -1104,6 +1137,8 @@ ALTER TABLE parley.order_lines ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.orders ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE parley.placeholders ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE parley.refunds ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parley.request_keys ENABLE ROW LEVEL SECURITY;
@@ -1121,6 +1156,8 @@ CREATE POLICY sweep ON parley.approvals TO parley_sweeper USING (true);
 CREATE POLICY sweep ON parley.notices TO parley_sweeper USING (true) WITH CHECK (true);
 
 CREATE POLICY sweep ON parley.runs TO parley_sweeper USING (true) WITH CHECK (true);
+
+CREATE POLICY sweep ON parley.turns TO parley_sweeper USING (true) WITH CHECK (true);
 
 CREATE POLICY tenant ON parley.answers USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -1159,6 +1196,8 @@ CREATE POLICY tenant ON parley.notices USING ((tenant_id = NULLIF(current_settin
 CREATE POLICY tenant ON parley.order_lines USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.orders USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant ON parley.placeholders USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant ON parley.refunds USING ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text))) WITH CHECK ((tenant_id = NULLIF(current_setting('parley.tenant'::text, true), ''::text)));
 
@@ -1213,6 +1252,9 @@ REVOKE ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds doubl
 GRANT ALL ON FUNCTION parley.claim_queued_runs(worker text, lease_seconds double precision, most integer) TO parley_app;
 
 REVOKE ALL ON FUNCTION parley.forget_answers() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION parley.forget_findings(general_days integer, own_days jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION parley.forget_findings(general_days integer, own_days jsonb) TO parley_app;
 
 REVOKE ALL ON FUNCTION parley.note_for_engines() FROM PUBLIC;
 
@@ -1316,6 +1358,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.order_lines TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.orders TO parley_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.placeholders TO parley_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.refunds TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.request_keys TO parley_app;
@@ -1331,6 +1375,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.tickets TO parley_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.tool_calls TO parley_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.turns TO parley_app;
+
+GRANT SELECT(tenant_id) ON TABLE parley.turns TO parley_sweeper;
+
+GRANT SELECT(created_at) ON TABLE parley.turns TO parley_sweeper;
+
+GRANT SELECT(findings),UPDATE(findings) ON TABLE parley.turns TO parley_sweeper;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE parley.uploads TO parley_app;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,11 +14,13 @@ from psycopg.types.json import Jsonb
 
 from core.errors import RunNotFound
 from core.turn import ModelRecord, Usage
+from db import audit
 from db.packed import pack, unpack
+from db.pool import Database
 from db.sql import Statement, load
 
 SQL = load(__file__)
-_JSON = ("model", "usage", "stages")
+_JSON = ("model", "usage", "stages", "findings")
 _PACKED = (
     *("prompt", "passages", "raw_answer", "retrieval", "support", "actions"),
     *("model_calls", "budget", "level"),
@@ -50,6 +53,7 @@ class TurnLog:
     model_calls: list[dict[str, Any]] = field(default_factory=list)  # questions to models, in order
     budget: dict[str, Any] = field(default_factory=dict)  # of the last prompt: tokens by part
     level: str | None = None  # where the answer came from; None when no model was asked
+    findings: list[dict[str, Any]] = field(default_factory=list)  # of the checks; no text
     created_at: datetime | None = None  # the database's clock, once it is stored
 
 
@@ -63,8 +67,36 @@ def saving(log: TurnLog, *, tenant_id: str, lease_token: int) -> Statement:
         value = getattr(log, name)
         if name not in _PACKED:
             parameters[name] = Jsonb(value) if name in _JSON and value is not None else value
+    parameters["findings"] = Jsonb(log.findings) if log.findings else None
     parameters["packed"] = pack({name: getattr(log, name) for name in _PACKED})
     return SQL["save"], parameters
+
+
+def decided(
+    findings: Sequence[Mapping[str, Any]], *, policy: str, run_id: UUID, lease_token: int
+) -> Statement:
+    """Return what notes in the audit log what the checks decided, if this lease has ended the run.
+
+    policy: version of the policy that the decisions were taken under.
+    """
+    parameters = {
+        "actor": audit.SYSTEM,
+        "details": Jsonb({"policy": policy, "decisions": list(findings)}),
+        "run_id": run_id,
+        "lease_token": lease_token,
+    }
+    return SQL["decided"], parameters
+
+
+async def forget(database: Database, *, general_days: int, own_days: Mapping[str, int]) -> int:
+    """Forget what checks found, of every tenant, after so many days; return in how many turns.
+
+    own_days: of tenants that have a time of their own.
+    """
+    parameters = {"general_days": general_days, "own_days": Jsonb(dict(own_days))}
+    async with database.connection() as conn:
+        row = await (await conn.execute(SQL["forget"], parameters)).fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 async def get(conn: AsyncConnection[TupleRow], run_id: UUID) -> TurnLog:

@@ -1,10 +1,11 @@
 -- save --
 -- Stores the log of a turn that this lease has ended, in place of what an earlier attempt stored.
 insert into turns (tenant_id, run_id, thread_id, intent, query, prompt_name, prompt_version,
-                   prompt_sha256, model, usage, stages, first_token_ms, total_ms, outcome, packed)
+                   prompt_sha256, model, usage, stages, first_token_ms, total_ms, outcome, findings,
+                   packed)
 select %(tenant_id)s, run_id, %(thread_id)s, %(intent)s, %(query)s, %(prompt_name)s,
        %(prompt_version)s::int, %(prompt_sha256)s, %(model)s::jsonb, %(usage)s::jsonb, %(stages)s,
-       %(first_token_ms)s::real, %(total_ms)s, %(outcome)s, %(packed)s
+       %(first_token_ms)s::real, %(total_ms)s, %(outcome)s, %(findings)s::jsonb, %(packed)s
   from runs
  where run_id = %(run_id)s and lease_token = %(lease_token)s and status <> 'running'
 on conflict (run_id) do update
@@ -12,14 +13,24 @@ on conflict (run_id) do update
        prompt_version = excluded.prompt_version, prompt_sha256 = excluded.prompt_sha256,
        model = excluded.model, usage = excluded.usage, stages = excluded.stages,
        first_token_ms = excluded.first_token_ms, total_ms = excluded.total_ms,
-       outcome = excluded.outcome, packed = excluded.packed, created_at = now()
+       outcome = excluded.outcome, findings = excluded.findings, packed = excluded.packed, created_at = now()
 
 -- get --
 -- The log of a turn.
 select run_id, thread_id, intent, query, prompt_name, prompt_version, prompt_sha256,
        prompt, passages, raw_answer, model, usage, stages, first_token_ms, total_ms, outcome,
-       created_at, retrieval, support, packed
+       created_at, retrieval, support, coalesce(findings, '[]') as findings, packed
   from turns where run_id = %(run_id)s
+
+-- decided --
+-- Notes in the audit log what the checks decided in a turn that this lease has ended.
+select audit('safety.decided', %(actor)s, run_id::text, %(details)s)
+  from runs
+ where run_id = %(run_id)s and lease_token = %(lease_token)s and status <> 'running'
+
+-- forget --
+-- Forgets what the checks found, where it is older than the tenant's policy keeps it.
+select forget_findings(%(general_days)s, %(own_days)s)
 
 -- said --
 -- A stretch of a conversation.

@@ -112,6 +112,7 @@ def turn_log(
         model_calls=[dict(call) for call in state.get("model_calls", [])],
         budget=state.get("budget", {}),
         level=state.get("level"),
+        findings=state.get("findings", []),
     )
 
 

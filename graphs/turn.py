@@ -303,6 +303,8 @@ class Turn:
             error=outcome.error,
         )
         after = [events.last(**whose, events=waiting), self._saving(outcome)]
+        if findings := state.get("findings"):
+            after.append(self._decided(findings))
         if self._saver.stored:
             after.append(checkpoints.pruning(lease.run_id, lease.token))
         acted = bool(state.get("steps")) or lease.attempt > 1
@@ -368,6 +370,16 @@ class Turn:
             total_ms=self.age * 1000,
         )
         return turns.saving(log, tenant_id=self.lease.tenant_id, lease_token=self.lease.token)
+
+    def _decided(self, findings: list[dict[str, Any]]) -> Statement:
+        """Return what puts the decisions of the checks into the audit log."""
+        policy = self._factory.services.guard.policies.of(self.lease.tenant_id)
+        return turns.decided(
+            findings,
+            policy=policy.digest,
+            run_id=self.lease.run_id,
+            lease_token=self.lease.token,
+        )
 
     async def _release(self) -> None:
         await self.flush()

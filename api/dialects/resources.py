@@ -105,6 +105,16 @@ _TURN = {
             "error": "",
         }
     ],
+    "findings": [
+        {
+            "check": "pii",
+            "severity": "low",
+            "action": "warn",
+            "detail": "email",
+            "direction": "input",
+            "digest": "5d41402abc4b2a76b9719d911017c592",
+        }
+    ],
     "level": "full",
     "budget": {
         "tokenizer": "tgi server",
@@ -289,6 +299,9 @@ class TurnLog(BaseModel):
     )
     budget: dict[str, Any] = Field(
         description="Tokens and limit of each part of the last prompt, and what was left out."
+    )
+    findings: list[dict[str, Any]] = Field(
+        description="What the safety checks found and decided, with digests in place of texts."
     )
     level: Level | None = Field(None, description=_LEVEL)
     raw_answer: str = Field(description="What the model wrote, before any check changed it.")
