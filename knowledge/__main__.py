@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from core.command import run
 from core.metrics import Metrics
 from core.settings import read as read_settings
 from core.turn import Passage
@@ -26,7 +27,6 @@ from knowledge.command import (
     access_of,
     opened,
     print_json,
-    run,
     transaction,
     uri_of,
     work,

@@ -6,10 +6,10 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -24,8 +24,6 @@ from knowledge.access import Access, names
 from knowledge.files import absolute
 from knowledge.store import Conn
 from knowledge.worker import Worker, working
-
-T = TypeVar("T")
 
 Tenant = Annotated[str, typer.Option(help="Whose knowledge base.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
@@ -100,16 +98,3 @@ def uri_of(text: str) -> str:
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command; what is expected to fail ends it with a sentence."""
-    try:
-        return asyncio.run(work)
-    except ParleyError as error:
-        raise SystemExit(
-            f"{error.message}\n{error.hint}" if error.hint else error.message
-        ) from error
-    except KeyboardInterrupt:
-        # What was stored stays stored; the next run goes on from there.
-        raise SystemExit(130) from None

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import typer
 
+from core.command import run
 from core.metrics import Metrics
 from core.settings import read as read_settings
 from db.connect import connect
 from embeddings.minilm import MiniLM
-from knowledge.command import run
 from knowledge.configured import searching
 from knowledge.search import Search
 from tools.configured import configured

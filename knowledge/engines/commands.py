@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.command import run
 from core.errors import ParleyError, SettingsInvalid
 from core.settings import read as read_settings
 from db.connect import connect
-from knowledge.command import AsJson, Tenant, print_json, run
+from knowledge.command import AsJson, Tenant, print_json
 from knowledge.engines.choose import vector_engine
 from knowledge.engines.plan import Corpus, Plan, Rates, described
 from knowledge.engines.plan import plan as planned
