@@ -88,6 +88,27 @@ def decided(
     return SQL["decided"], parameters
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was written, asked for and answered in a turn."""
+
+    run_id: UUID
+    created_at: datetime
+    asked: str  # by the user
+    answered: str  # by the model, before any check but the one for credentials changed it
+    actions: list[dict[str, Any]]  # calls of tools: arguments as the model wrote them, result
+
+
+async def recorded(conn: AsyncConnection[TupleRow], *, days: int, limit: int) -> list[Recorded]:
+    """Return the turns of the last days of the transaction's tenant, newest first."""
+    cursor = await conn.execute(SQL["recorded"], {"days": days, "limit": limit})
+    rows = [(*row[:3], unpack(row[3])) for row in await cursor.fetchall()]
+    return [
+        Recorded(run_id, at, asked, log["raw_answer"], log["actions"])
+        for run_id, at, asked, log in rows
+    ]
+
+
 async def forget(database: Database, *, general_days: int, own_days: Mapping[str, int]) -> int:
     """Forget what checks found, of every tenant, after so many days; return in how many turns.
 

@@ -28,6 +28,15 @@ select audit('safety.decided', %(actor)s, run_id::text, %(details)s)
   from runs
  where run_id = %(run_id)s and lease_token = %(lease_token)s and status <> 'running'
 
+-- recorded --
+-- Turns of the last days with what the user wrote, newest first.
+select t.run_id, t.created_at, m.content, t.packed
+  from turns t
+  join messages m on m.run_id = t.run_id and m.role = 'user'
+ where t.created_at >= now() - make_interval(days => %(days)s) and t.packed is not null
+ order by t.created_at desc, t.run_id
+ limit %(limit)s
+
 -- forget --
 -- Forgets what the checks found, where it is older than the tenant's policy keeps it.
 select forget_findings(%(general_days)s, %(own_days)s)

@@ -50,8 +50,8 @@ class Release:
         sources are cited, what cites none waits for a sentence that does and is supported.
         """
         for stretch in stretches:
-            verdict = await self._context.services.guard.check_output(
-                stretch.text, self._context.about(protected=self._rules)
+            verdict = await self._context.services.guard.check(
+                "output", stretch.text, self._context.about(protected=self._rules)
             )
             self.findings += map(asdict, verdict.findings)
             if verdict.refusal is not None:

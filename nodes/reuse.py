@@ -240,7 +240,7 @@ async def again(entry: answers.Found, context: Context) -> TurnState | None:
         log.warning("answer %s of the cache cannot be read", entry.answer_id)
         return None
     rules = context.services.prompts["answer"].rules
-    verdict = await context.services.guard.check_output(answer, context.about(protected=rules))
+    verdict = await context.services.guard.check("output", answer, context.about(protected=rules))
     if verdict.refusal is not None or verdict.text != answer:
         return None
     context.emit("sources", {"passages": sources})

@@ -45,7 +45,7 @@ async def result(found: CallResult, context: Context) -> tuple[CallResult, list[
     Raises CheckFailed.
     """
     guard = context.services.guard
-    verdict = await guard.check_result(found["text"], context.about())
+    verdict = await guard.check("tool_result", found["text"], context.about())
     findings = noted(verdict, found["text"], context.run_id)
     if verdict.refusal is not None:
         text = WITHHELD.format(verdict.refusal)
@@ -69,7 +69,7 @@ async def arguments(state: TurnState, context: Context) -> TurnState:
         if call["call_id"] in results or call["call_id"] in flags or isinstance(parsed, str):
             continue
         text = "\n".join(said(parsed))
-        verdict = await guard.check_arguments(text, context.about())
+        verdict = await guard.check("tool_arguments", text, context.about())
         findings += noted(verdict, text, context.run_id)
         if found := flagged(verdict.findings):
             forbidden = any(one.action != "warn" for one in verdict.findings)
@@ -105,6 +105,6 @@ def flagged(findings: Sequence[Finding]) -> list[str]:
 async def _document(passage: Passage, context: Context) -> tuple[Verdict, Verdict]:
     guard, about = context.services.guard, context.about()
     return (
-        await guard.check_document(passage["title"], about),
-        await guard.check_document(passage["text"], about),
+        await guard.check("document", passage["title"], about),
+        await guard.check("document", passage["text"], about),
     )

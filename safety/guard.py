@@ -69,6 +69,10 @@ class Guard:
         guarded = {name: (some, guard(f"parley-{name}", some)) for name, some in used.items()}
         return cls(guarded, policies or Policies.load(), embedder, metrics or Metrics())
 
+    def under(self, policies: Policies) -> Guard:
+        """Return the same checks under other policies."""
+        return Guard(self._guarded, policies, self._embedder, self._metrics)
+
     async def check_input(self, text: str, about: About = NOBODY) -> Verdict:
         """Return what a user's text may become; `refusal` names the check that blocks it.
 
@@ -81,38 +85,23 @@ class Guard:
         verdict = await self._check("input", accept(text), about)
         return Verdict(verdict.text, removed + verdict.findings, verdict.refusal)
 
-    async def check_document(self, text: str, about: About = NOBODY) -> Verdict:
-        """Return what of a passage may go into a prompt; blocked: nothing. Raises CheckFailed."""
-        return await self._passing("document", text, about)
+    async def check(self, direction: Direction, text: str, about: About = NOBODY) -> Verdict:
+        """Return what of a text may go on in a direction; blocked: nothing.
 
-    async def check_arguments(self, text: str, about: About = NOBODY) -> Verdict:
-        """Judge the arguments of a call, as JSON; they are never edited. Raises CheckFailed."""
-        return await self._passing("tool_arguments", text, about)
-
-    async def check_result(self, text: str, about: About = NOBODY) -> Verdict:
-        """Return what of a tool's result the model may read; blocked: nothing.
-
-        Raises CheckFailed.
+        What is not redacted stays as it is, white space included. Raises CheckFailed, and for an
+        input what `check_input` raises.
         """
-        return await self._passing("tool_result", text, about)
-
-    async def check_output(self, text: str, about: About = NOBODY) -> Verdict:
-        """Return what of an answer, or of a stretch of it, may leave; blocked: nothing.
-
-        What is not redacted stays as it is, white space included. Raises CheckFailed.
-        """
-        return await self._passing("output", text, about)
-
-    def judge(self, tenant_id: str, direction: Direction) -> Judge:
-        """Return what decides, by a tenant's policy, what becomes of a hit."""
-        return partial(self.policies.of(tenant_id).action, direction)
-
-    async def _passing(self, direction: Direction, text: str, about: About) -> Verdict:
+        if direction == "input":
+            return await self.check_input(text, about)
         text = scrub(text)
         if not text:
             return Verdict("")
         verdict = await self._check(direction, text, about)
         return Verdict("", verdict.findings, verdict.refusal) if verdict.refusal else verdict
+
+    def judge(self, tenant_id: str, direction: Direction) -> Judge:
+        """Return what decides, by a tenant's policy, what becomes of a hit."""
+        return partial(self.policies.of(tenant_id).action, direction)
 
     async def _check(self, direction: Direction, text: str, about: About) -> Verdict:
         hits = await self.hits(direction, text, about)

@@ -20,7 +20,7 @@ from evals.bench import edges
 from graphs.runner import Runner
 from nodes.context import Limits
 from safety.guard import Guard
-from safety.verdict import About, Verdict
+from safety.verdict import About, Direction, Verdict
 from tests.graphs.turns import QUICK, begin, events, services
 
 KEY = "AKIA" + "Q3EGR7XN2LD5WVTB"
@@ -57,8 +57,10 @@ class FixedGuard(edges.ScriptedGuard):
     def __init__(self, verdict: Verdict | Exception) -> None:
         self.verdict = verdict
 
-    async def check_output(self, text: str, about: About) -> Verdict:
+    async def check(self, direction: Direction, text: str, about: About) -> Verdict:
         """Return or raise what it was made with."""
+        if direction != "output":
+            return Verdict(text)
         if isinstance(self.verdict, Exception):
             raise self.verdict
         return self.verdict
