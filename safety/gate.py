@@ -72,6 +72,7 @@ class Units:
         self._openings = Openings(self._detectors)
         self._names_keys = any(one.name == "credentials" for one in detectors)
         self._followers = [one for one in self._detectors if isinstance(one, Follower)]
+        self._followed = {one.name for one in self._followers}
         self._watches: list[tuple[str, Watch]] = [
             (one.name, one.watch()) for one in self._followers
         ]
@@ -106,25 +107,27 @@ class Units:
             if not start < place < end:
                 continue
             place = start or end
-            if place == len(text):
-                return self._swallow(text, seen)
+            # What a follower found may go on behind the word in which the hold is full.
+            followed = any(one.end == end and one.check in self._followed for one in seen)
+            if start == 0 and (end == len(text) or followed):
+                return self._swallow(text, end, seen)
         step = self._settle(text, place, seen)
         inside = border_before(text, place) != place
         return _Step(step.length, step.text, step.findings, step.blocked, None, inside)
 
-    def _swallow(self, text: str, seen: list[_Seen]) -> _Step:
-        """Return what becomes of a text that is all one thing, and goes on."""
-        step = self._settle(text, len(text), seen, watched=False)
+    def _swallow(self, text: str, end: int, seen: list[_Seen]) -> _Step:
+        """Return what becomes of text[:end], which is all one thing, and may go on."""
+        step = self._settle(text, end, seen, watched=False)
         if step.blocked is not None:
             return step
-        open_end = [one for one in seen if one.action != "warn" and one.end == len(text)]
-        if any(one.hit.kind == "private_key" for one in open_end):
+        last = [one for one in seen if one.action != "warn" and one.end == end]
+        if any(one.hit.kind == "private_key" for one in last):
             known = material_end(text, 0) or len(text)
             return _Step(0, step.text, step.findings, None, KeyEnding(known))
-        names = {one.check for one in open_end}
+        names = {one.check for one in last}
         follower = next((one for one in self._followers if one.name in names), None)
-        ending = WordEnding() if follower is None else follower.ending(text)
-        return _Step(len(text), step.text, step.findings, None, ending)
+        ending = WordEnding() if follower is None else follower.ending(text[:end])
+        return _Step(end, step.text, step.findings, None, ending)
 
     def _with_long(self, seen: list[_Seen], text: str, context: str) -> list[_Seen]:
         """Return what was seen, and in place of its beginning what is longer than the text."""
