@@ -20,14 +20,14 @@ SHORTEST = 20  # characters; below that nothing worth hiding fits in
 _DEPTH = 2
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ ,:;\n-]{0,2}){12,}")
-_PERCENT = re.compile(r"[^\s%]{0,64}(?:%[0-9A-Fa-f]{2}[^\s%]{0,64}){2,}")
-_ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{1,6};[^\s&]{0,8}){4,}")
+_PERCENT = re.compile(r"[!-$&-~]{0,64}(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,64}){2,}")
+_ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{1,6};[!-%'-~]{0,8}){4,}")
 _SPACED = re.compile(r"(?<!\S)(?:[!-~][ .·_-]{1,3}){11,}[!-~](?!\S)")
-_WORD = re.compile(r"\S{20,}")
-# Two letters, or two bytes, apart: what may be the beginning of a spelled-out text.
+_WORD = re.compile(r"[!-~]{20,}")
+# A letter or a byte by itself: what may be the beginning of a spelled-out text.
 OPENS = re.compile(
-    r"(?<!\S)[!-~] {1,3}(?:[!-~] {1,3})+\Z"
-    r"|(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[,:;-]?[ \n]){2,}\Z"
+    r"(?<!\S)(?:[!-~] {1,3})+\Z"
+    r"|(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[,:;-]?[ \n])+\Z"
 )
 
 
