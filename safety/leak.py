@@ -1,31 +1,167 @@
-"""Our own instructions in an answer, found by long stretches of the same words."""
+"""Our own instructions in an answer: word for word, in another writing, or retold in large part.
+
+| kind | is found when |
+|---|---|
+| verbatim | twelve words in a row of the protected text; six when turned by rot13 or backwards, 24 letters when spelled out |
+| encoded | five words in a row inside base64, hex, percent signs or the like |
+| retold | sentences of the answer cover LARGE_PART of the protected text's content words |
+
+Not found: a translation, and a retelling in words that share no stem with ours.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from safety.encoded import OPENS, apart, readings
+from safety.retold import REPLACEMENT, Retold
+from safety.units import Ending, Watch, WordEnding
+from safety.verdict import Hit
 
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
 WORDS = 12
-_WORD = re.compile(r"\w+")
+_TURNED_WORDS = 6  # nobody writes six words backwards by chance
+_ENCODED_WORDS = 5
+_LETTERS = 24
+_GAP = 64  # characters between two words of a stretch
+_CJK = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
-def shared(text: str, protected: str) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of each stretch of `text` whose words follow each other there too."""
-    words = list(_WORD.finditer(text))
-    if len(words) < WORDS or not protected:
-        return
-    theirs = [match.group().casefold() for match in _WORD.finditer(protected)]
-    known = {tuple(theirs[i : i + WORDS]) for i in range(len(theirs) - WORDS + 1)}
-    ours = [match.group().casefold() for match in words]
-    begin = stop = -1  # the stretch being collected, as indexes of words
-    for i in range(len(ours) - WORDS + 1):
-        if tuple(ours[i : i + WORDS]) not in known:
-            continue
-        if i > stop and begin >= 0:
-            yield words[begin].start(), words[stop - 1].end()
-            begin = -1
-        begin = i if begin < 0 else begin
-        stop = i + WORDS
-    if begin >= 0:
-        yield words[begin].start(), words[stop - 1].end()
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The words of the protected text in one writing."""
+
+    words: str  # each between two NULs
+    known: frozenset[str]
+    least: int  # so many in a row are a stretch
+
+    @classmethod
+    def of(cls, words: Sequence[str], least: int) -> _View:
+        """Return the view of these words."""
+        return cls("\0" + "\0".join(words) + "\0", frozenset(words), least)
+
+    def holds(self, words: Sequence[str]) -> bool:
+        """Return whether they follow each other there."""
+        return "\0" + "\0".join(words) + "\0" in self.words
+
+    def tail(self, words: Sequence[str]) -> int:
+        """Return how many of the last words follow each other there."""
+        count = 0
+        while count < len(words) and words[-count - 1] in self.known:
+            if not self.holds(words[len(words) - count - 1 :]):
+                break
+            count += 1
+        return count
+
+    def stretches(self, words: Sequence[str], least: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (first, end) of each stretch of `words` whose words follow each other there too."""
+        least = least or self.least
+        begin = stop = -1
+        for i in range(len(words) - least + 1):
+            if words[i] not in self.known or not self.holds(words[i : i + least]):
+                continue
+            if i > stop and begin >= 0:
+                yield begin, stop
+                begin = -1
+            begin = i if begin < 0 else begin
+            stop = i + least
+        if begin >= 0:
+            yield begin, stop
+
+
+class Leak:
+    """Finds stretches of a protected text; see Detector and Follower."""
+
+    name = "prompt_leak"
+    opens = OPENS
+
+    def __init__(self, protected: str) -> None:
+        """protected: what must not be given away. Takes about a millisecond: once per prompt."""
+        plain = _words(protected)
+        self._plain = _View.of(plain, WORDS)
+        self._views = (
+            self._plain,
+            _View.of(_words(codecs.encode(protected, "rot13")), _TURNED_WORDS),
+            _View.of(_words(protected[::-1]), _TURNED_WORDS),
+            _View.of([letter for word in plain for letter in word], _LETTERS),
+        )
+        self._known = frozenset[str]().union(*(view.known for view in self._views))
+        self._retold = Retold(protected)
+
+    def find(self, text: str) -> Sequence[Hit]:
+        """Return what `text` gives away; see Detector.find."""
+        hits = [_hit("verbatim", start, end) for start, end in self._verbatim(text)]
+        for start, end, decoded in readings(text):
+            if next(self._plain.stretches(_words(decoded), _ENCODED_WORDS), None):
+                hits.append(_hit("encoded", start, end))
+        if (told := self._retold.told(text)) is not None:
+            hits.append(Hit("retold", "critical", *told, REPLACEMENT))
+        return apart(hits) if hits else ()
+
+    def holds(self, text: str) -> int:
+        """See Follower.holds."""
+        places = [match.start() for match in _WORD.finditer(text)]
+        words = _words(text)
+        if not words or words[-1] not in self._known:
+            return len(text)
+        most = max(view.tail(words) for view in self._views)
+        return places[-most] if most else len(text)
+
+    def ending(self, text: str) -> Ending:
+        """See Follower.ending."""
+        words = _words(text)
+        for view in self._views:
+            if view.tail(words) >= view.least:
+                return _RunEnding(view, words)
+        return WordEnding()
+
+    def watch(self) -> Watch:
+        """See Follower.watch."""
+        return self._retold.watch()
+
+    def _verbatim(self, text: str) -> Iterator[tuple[int, int]]:
+        words = _words(text)
+        for view in self._views:
+            if len(words) < view.least:
+                continue
+            places = [match.span() for match in _WORD.finditer(text)]
+            for first, end in view.stretches(words):
+                yield places[first][0], places[end - 1][1]
+
+
+class _RunEnding:
+    """To the last word that follows its neighbours in the protected text as well."""
+
+    def __init__(self, view: _View, words: Sequence[str]) -> None:
+        self._view = view
+        self._words = deque(words[1 - view.least :], maxlen=view.least - 1)
+        self._longest = max(map(len, view.known))
+
+    def take(self, text: str, *, final: bool) -> tuple[int, bool]:
+        """See Ending.take."""
+        place = 0
+        for match in _WORD.finditer(text):
+            unfinished = match.end() == len(text) and not final
+            if match.start() - place > _GAP:
+                return place, True
+            if unfinished and len(match.group()) <= self._longest:
+                return place, False
+            word = match.group().casefold()
+            if not self._view.holds([*self._words, word]):
+                return place, True
+            self._words.append(word)
+            place = match.end()
+        return place, final or len(text) - place > _GAP
+
+
+def _words(text: str) -> list[str]:
+    return [match.group().casefold() for match in _WORD.finditer(text)]
+
+
+def _hit(kind: str, start: int, end: int) -> Hit:
+    return Hit(kind, "high", start, end, REPLACEMENT)
