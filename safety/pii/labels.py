@@ -58,10 +58,10 @@ def distance(label: re.Pattern[str], text: str, start: int, reach: int = REACH) 
 
 PHONE = (
     words(
-        *"call called caller calling calls callback phon* telephon* tel tél mobil* cell cells".split(),
+        *"call called caller calling callback phon* ph telephon* tel tél mobil* cell cells".split(),
         *"cellphon* cellular* dial* ring rang text texted texting texts sms whatsapp* viber".split(),
         *"fax* reach reached reaching contact* hotline* helpline* landline* voicemail*".split(),
-        *"answer* pager* handset* switchboard smartphone* telefon* handy* rufnummer*".split(),
+        *"answering answerphone* pager* handset* switchboard smartphone* telefon* handy* rufnummer*".split(),
         *"festnetz* anruf* angerufen ruf rufe rufen erreich* durchwahl* téléphon* portable".split(),
         *"appel* joindre joignable numéro teléfono* tfno móvil* movil* celular* llam* llám*".split(),
         *"chiam* telefoon* mobiel* bel bellen gebeld telemóvel* telemovel* ligar ligue".split(),
@@ -80,7 +80,7 @@ ID = words(
     *"postcode* plz room flight* seat* batch lot release* revision rev section* chapter*".split(),
     *"article* bug issue* pr hash key vin imei iccid ean upc gtin barcode* coordinate*".split(),
     *"lat lon latitude longitude price* cost* total* amount* size* score* error* step*".split(),
-    *"account* acct case product* item* job* run runs process pid parcel* shipment* package*".split(),
+    *"account* acct case product* item* job* run runs process pid tx txn trx ein vat duns parcel* shipment* package*".split(),
     *"bestell* rechnung* auftrag* artikel* konto* sendung* commande* facture* compte".split(),
     *"référence* dossier pedido* factura* cuenta* ordine* fattura* conto factuur* zamówien*".split(),
 )
@@ -99,6 +99,13 @@ CARD = (
 
 SSN = words(*"ssn social itin tin taxpayer*".split())
 """What announces an American social security number."""
+
+_SPOKEN = words(
+    *"number* no nr num nº numer nummer* is was at on me us him her them back under unter au al".split(),
+    *"le el est ist es to my our your".split(),
+)
+ANNOUNCED = re.compile(rf"(?:{PHONE})(?:[^\w\s]|\s|{_SPOKEN}){{0,10}}\Z")
+"""A label of a phone at the end of what stands before a number, with next to nothing between."""
 
 _FILLER = words(*"number* no nr num nº numer nummer* numéro n is was id code".split())
 DIRECT = re.compile(rf"(?:{ID})(?:[^\w\s]|\s|{_FILLER}){{0,6}}\Z")

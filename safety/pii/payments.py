@@ -24,7 +24,7 @@ _ISSUERS = re.compile(
     r"|3[47]\d{13}"  # American Express
     r"|(?:30[0-59]|3[689]\d)\d{11,16}"  # Diners Club
     r"|(?:6011|64[4-9]\d|65\d\d|622\d)\d{12,15}"  # Discover
-    r"|(?:2131|1800)\d{11}|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    r"|(?:2131|1800)\d{11}|35\d{14,17}"  # JCB
     r"|(?:62|81)\d{14,17}"  # UnionPay
     r"|(?:220[0-4]|9792|5019|60\d\d|82\d\d|508\d|63[67]\d)\d{12,15}"  # Mir, Troy, Dankort, RuPay
     r"|(?:50[0-9]{2}|5[6-8]\d\d|0604|6\d{3})\d{8,15})"  # Maestro
@@ -46,7 +46,7 @@ _LENGTHS = {
     for country in countries.split()
 }  # fmt: skip
 _IBAN = re.compile(r"(?<![^\W_])([A-Za-z]{2})\d\d(?=[ -]?[A-Za-z0-9])")
-_REST = re.compile(r"(?:[ -]?[A-Za-z0-9]){11,31}")
+_REST = re.compile(r"(?:[ -]?[A-Za-z0-9]){11,30}")
 _ACCOUNT = re.compile(r"(?i)\biban\b")
 OPENS = (r"(?<![^\W_])[^\W\d_]{2}\d\d(?:[\s-]?[^\W_]){0,30}",)
 
@@ -81,41 +81,50 @@ def _likely(digits: str, text: str, start: int, shape: str) -> float:
     if not 12 <= len(digits) <= 19 or len(set(digits)) == 1:
         return 0.0
     issued = bool(_ISSUERS.fullmatch(digits))
+    fours = len(digits) == 16 and not shape.isdecimal()
     label = distance(_LABEL, text, start)
-    if luhn(digits):
-        if label is not None:
-            return 1.0
-        thing = shape.isdecimal() and DIRECT.search(text, max(0, start - 40), start)
-        return 0.9 if issued and not thing else 0.0
-    # A digit mistyped or misheard is no reason to show all the others.
-    return 0.5 if issued and len(digits) >= 14 and label is not None and label <= _NEAR else 0.0
+    if not luhn(digits):
+        # A digit mistyped or misheard is no reason to show all the others.
+        near = label is not None and label <= _NEAR
+        return 0.5 if near and issued and len(digits) >= 14 else 0.0
+    if label is not None or (fours and digits[0] in "345"):
+        return 1.0
+    if DIRECT.search(text, max(0, start - 40), start):
+        return 0.0
+    if issued and len(digits) >= (12 if shape.isdecimal() else 13):
+        return 0.9
+    # Printed like a card, and not a part of something longer.
+    return 0.7 if fours and len(shape) == 19 and digits[0] not in "01" else 0.0
 
 
 def _ibans(text: str) -> Iterator[Found]:
     done = 0
     for match in _IBAN.finditer(text):
-        length = _LENGTHS.get(match[1].upper())
-        if length is None or match.start() < done:
+        country = match[1].upper()
+        if country not in _LENGTHS or match.start() < done:
             continue
-        end = _end(text, match.end(), length - 4)
-        if end is None:
-            continue
-        code = re.sub("[ -]", "", text[match.start() : end]).upper()
-        labelled = _ACCOUNT.search(text, max(0, match.start() - 16), match.start())
-        if mod97(code) or labelled:
-            yield Found("iban", match.start(), end, 1.0 if mod97(code) else 0.6)
+        rest = _REST.match(text, match.end())
+        for end in _stops(rest, _LENGTHS[country] - 4) if rest else ():
+            code = re.sub("[ -]", "", text[match.start() : end]).upper()
+            known = len(code) == _LENGTHS[country]
+            if mod97(code):
+                # Of a wrong length, with the right check digits: the country may have changed.
+                yield Found("iban", match.start(), end, 1.0 if known else 0.8)
+            elif known and _ACCOUNT.search(text, max(0, match.start() - 16), match.start()):
+                yield Found("iban", match.start(), end, 0.6)
+            else:
+                continue
             done = end
+            break
 
 
-def _end(text: str, start: int, length: int) -> int | None:
-    """Return where `length` letters and digits end, blanks between them not counted."""
-    rest = _REST.match(text, start)
-    if rest is None:
-        return None
+def _stops(rest: re.Match[str], length: int) -> list[int]:
+    """Return where an account may end: after `length` letters and digits, else after a group."""
+    ends = []
     count = 0
-    for place, one in enumerate(rest[0], start):
+    for place, one in enumerate(rest[0], rest.start()):
         count += one not in " -"
-        if count == length:
-            follows = text[place + 1 : place + 2]
-            return None if follows.isalnum() or follows == "_" else place + 1
-    return None
+        follows = rest.string[place + 1 : place + 2]
+        if one not in " -" and count >= 11 and not (follows.isalnum() or follows == "_"):
+            ends.append((count != length, -place, place + 1))
+    return [end for *_, end in sorted(ends)]
