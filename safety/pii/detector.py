@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from safety.fold import MIXED, changed, fold
+from safety.fold import fold
 from safety.pii import identity, labels, network, payments, phones
 from safety.pii.found import SEVERITIES, Found
 from safety.pii.names import Names
+from safety.pii.opens import opens
 from safety.verdict import Hit
 
 KINDS = tuple(kind for kind in SEVERITIES if kind != "url")
@@ -23,8 +24,8 @@ _ORDER = {
     )
 }
 _DIGIT = re.compile(r"\d")
-_FEWEST = 4  # digits of a number that is found
-_REACH = 64  # characters of the longest thing with a blank in it, its label included
+# As near to each other as in the shortest of the numbers with a form of their own.
+_DIGITS = re.compile(r"\d(?:\D{0,4}\d){5}")
 
 
 class Pii:
@@ -48,7 +49,7 @@ class Pii:
             raise ValueError(f"no such kinds of personal data: {', '.join(sorted(unknown))}")
         self._regions = tuple(regions)
         self._names = Names(names if "name" in self.kinds else ())
-        self.opens = re.compile(f"(?:{'|'.join(self._beginnings())})\\Z")
+        self.opens = opens(self._names.opens)
 
     def find(self, text: str) -> list[Hit]:
         """Return what was found, in order, none overlapping another."""
@@ -78,20 +79,13 @@ class Pii:
             yield from network.urls(text)
         if "@" in text:
             yield from network.emails(text)
-        digits = len(_DIGIT.findall(text))
-        if digits or ":" in text:
+        if _DIGIT.search(text) or ":" in text:
             yield from network.addresses(text)
-        if digits >= _FEWEST or "<<" in text:
-            yield from payments.find(text)
-            yield from identity.find(text)
-            yield from phones.find(text, self._regions)
+            yield from identity.labelled(text)
+        if _DIGITS.search(text):
+            starts = labels.starts(text)
+            yield from payments.cards(text, starts)
+            yield from payments.ibans(text)
+            yield from identity.numbers(text, starts)
+            yield from phones.find(text, starts, self._regions)
         yield from self._names.find(text)
-
-    def _beginnings(self) -> Iterator[str]:
-        # A number may go on after what ends with a digit or a bracket, or a dash after these.
-        yield r"[\d()+]\s{0,3}[^\w\s]{0,3}\s{0,3}"
-        # What patterns see of these is not what stands here.
-        yield rf"(?:[{changed()}]|{MIXED})[\s\S]{{0,{_REACH}}}"
-        for module in (labels, network, payments, identity, phones):
-            yield from module.OPENS
-        yield from self._names.opens

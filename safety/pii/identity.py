@@ -7,21 +7,20 @@ a label has to stand before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from safety.pii.checksums import luhn, machine_readable, mod11_10, verhoeff, weighted
 from safety.pii.found import Found
-from safety.pii.labels import DIRECT, REACH, SSN, distance, words
+from safety.pii.labels import DIRECT, EDGE, SSN, WORD, distance, words
 
 
-_EDGE = r"(?<!\w)(?<!\w[-./_])"
-_STOP = r"(?!\w)(?![-.]\d)"
+_STOP = rf"(?!{WORD})(?![-.]\d)"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _MONTH = r"(?:0[1-9]|1[0-2])"
 
-_SSN = re.compile(rf"{_EDGE}(\d{{3}})([-. ]|)(\d\d)\2(\d{{4}}){_STOP}")
-_SSN_LABEL = re.compile(SSN)
+_SSN = re.compile(rf"(\d{{3}})([-. ]|)(\d\d)\2(\d{{4}}){_STOP}")
+_SSN_LABEL = re.compile(words(SSN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Rule:
 
 
 def _rule(pattern: str, right: Callable[[str], bool], *labels: str) -> Rule:
-    label = re.compile(words(*labels)) if labels else None
-    return Rule(re.compile(_EDGE + pattern + _STOP), right, label)
+    label = re.compile(words(labels)) if labels else None
+    return Rule(re.compile(pattern + _STOP), right, label)
 
 
 def _dni(code: str) -> bool:
@@ -113,10 +112,13 @@ _RULES = (
           lambda c: weighted(c, (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0, "nhs"),
     _rule(rf"{_DAY}{_MONTH}\d\d-?\d{{4}}", lambda code: True, "cpr"),  # Denmark
 )  # fmt: skip
-_NATIONAL = words(
-    *"bsn burgerservicenummer sofinummer steuer* idnr tin pesel sin social aadhaar".split(),
-    *"aadhar uidai nhs cpr".split(),
-)
+NATIONAL = (
+    "bsn burgerservicenummer sofinummer steuer* idnr tin pesel sin social aadhaar aadhar uidai nhs "
+    "cpr"
+).split()
+"""What announces a number of those that have no form of their own."""
+# Rules whose numbers begin with letters need more than the beginnings of digits.
+_LETTERED = re.compile(rf"{EDGE}[A-Z]{{1,6}} ?\d")
 
 # A line of a passport that machines read: number, nation, birth, sex, expiry (ICAO 9303).
 _MACHINE = re.compile(
@@ -124,17 +126,17 @@ _MACHINE = re.compile(
 )
 _MACHINE_NAME = re.compile(r"(?<!\w)P[A-Z<][A-Z<]{3}[A-Z]+<[A-Z<]{20,37}(?!\w)")
 _GAP = r"[^\d\n]{0,24}?(?<!\w)"
-_PASSPORT_LABEL = words(*"passport* reisepass* passeport* pasaporte* passaporto* paspoort*".split())
-_PASSPORT = re.compile(rf"{_PASSPORT_LABEL}{_GAP}((?=[A-Z]*\d{{5}})[A-Z0-9]{{6,10}})(?!\w)")
-_LICENSE_LABEL = words("driv*", "führerschein*", "permis", "dl")
+_PASSPORTS = "passport* reisepass* passeport* pasaporte* passaporto* paspoort*".split()
+_PASSPORT = re.compile(rf"{words(_PASSPORTS)}{_GAP}((?=[A-Z]*\d{{5}})[A-Z0-9]{{6,10}})(?!\w)")
+_LICENSES = "driv* führerschein* permis dl".split()
 _LICENSE = re.compile(
-    rf"{_LICENSE_LABEL}(?:\W{{0,2}}s)?(?:\W{{1,2}}(?i:licen[cs]e|permit)\w?)?{_GAP}"
+    rf"{words(_LICENSES)}(?:\W{{0,2}}s)?(?:\W{{1,2}}(?i:licen[cs]e|permit)\w?)?{_GAP}"
     r"((?=(?:[A-Z-]*\d){4})[A-Z0-9](?:[A-Z0-9]|-(?=[A-Z0-9])){4,20})(?!\w)"
 )
-_BIRTH_LABEL = words(
-    *"born birth* dob bday geboren geburts* naissance né née nacid* nacimiento nato nata".split(),
-    *"nascita nascid* nascimento geboortedatum urodz* född født syntynyt рожд* родил*".split(),
-)
+_BIRTHS = (
+    "born birth* dob bday geboren geburts* naissance né née nacid* nacimiento nato nata nascita "
+    "nascid* nascimento geboortedatum urodz* född født syntynyt рожд* родил*"
+).split()
 _NAMED = (
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez|fév|fev|avr|aoû|déc|ene"
     r"|abr|ago|dic|gen|mag|giu|lug|set|ott|out|mei|maj)[^\W\d_]{0,7}\.?"
@@ -144,34 +146,40 @@ _DATE = (
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? (?:of |de )?{_NAMED}(?: de)?,? \d{{4}}"
     rf"|{_NAMED} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})"
 )
-_BIRTH = re.compile(rf"{_BIRTH_LABEL}[^\d\n]{{0,24}}?(?<![^\W_])({_DATE})(?!\w)")
+_BIRTH = re.compile(rf"{words(_BIRTHS)}[^\d\n]{{0,24}}?(?<![^\W_])({_DATE})(?!\w)")
 
-OPENS = (
-    rf"{_NATIONAL}[\s\S]{{0,{REACH}}}",
-    # Up to the end of the longest value: 24 characters and a date.
-    rf"(?:{_PASSPORT_LABEL}|{_LICENSE_LABEL}|{_BIRTH_LABEL})[\s\S]{{0,52}}",
-    r"(?<![^\W_])[^\W\d_]{2}(?: ?\d\d){0,3}",  # national insurance in Britain
-)
+LABELLED = [*_PASSPORTS, *_LICENSES, *_BIRTHS]
+"""What announces the rest."""
+_ANY_LABEL = re.compile(words(LABELLED))
 
 
-def find(text: str) -> Iterator[Found]:
-    """Yield numbers and dates of a folded text; some overlap."""
-    for match in _SSN.finditer(text):
-        if score := _ssn(match, text):
-            yield Found("us_ssn", match.start(), match.end(), score)
-    for rule in _RULES:
-        for match in rule.pattern.finditer(text):
-            if rule.label and distance(rule.label, text, match.start()) is None:
-                continue
-            if rule.right("".join(filter(str.isalnum, match[0]))):
-                yield Found("national_id", match.start(), match.end())
-    for kind, pattern in (
-        ("passport", _PASSPORT),
-        ("us_driver_license", _LICENSE),
-        ("date_of_birth", _BIRTH),
-    ):
-        for match in pattern.finditer(text):
-            yield Found(kind, match.start(1), match.end(1), 0.8)
+def numbers(text: str, starts: Iterable[int]) -> Iterator[Found]:
+    """Yield the numbers with a form of their own in a folded text; some overlap."""
+    for start in sorted({*starts, *(match.start() for match in _LETTERED.finditer(text))}):
+        if (match := _SSN.match(text, start)) and (score := _ssn(match, text)):
+            yield Found("us_ssn", start, match.end(), score)
+        for rule in _RULES:
+            match = rule.pattern.match(text, start)
+            if (
+                match
+                and (rule.label is None or distance(rule.label, text, start) is not None)
+                and rule.right("".join(filter(str.isalnum, match[0])))
+            ):
+                yield Found("national_id", start, match.end())
+
+
+def labelled(text: str) -> Iterator[Found]:
+    """Yield what a word announces, and the lines of travel documents that machines read."""
+    if _ANY_LABEL.search(text):
+        for kind, pattern in (
+            ("passport", _PASSPORT),
+            ("us_driver_license", _LICENSE),
+            ("date_of_birth", _BIRTH),
+        ):
+            for match in pattern.finditer(text):
+                yield Found(kind, match.start(1), match.end(1), 0.8)
+    if "<" not in text:
+        return
     for match in _MACHINE.finditer(text):
         fields = ((match[1], match[2]), (match[3], match[4]), (match[5], match[6]))
         if all(machine_readable(field) == int(digit) for field, digit in fields):

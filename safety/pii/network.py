@@ -8,11 +8,15 @@ from collections.abc import Iterator
 
 from safety.pii.checksums import base58check, bech32
 from safety.pii.found import Found
-from safety.pii.labels import words
+from safety.pii.labels import SPACELESS, WORD, words
 
 
-_LOCAL = re.compile(r"[^\W](?:[\w.+%'~-]{0,254})\Z|\"[^\"\n@]{1,64}\"\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[\w-]{2,59})(?!\w)")
+_LOCAL = re.compile(rf"{WORD}(?:{WORD}|[.+%'~-]){{0,254}}\Z")
+_LETTER = rf"[^\W\d_{SPACELESS}]"
+_DOMAIN = re.compile(
+    rf"(?:{WORD}(?:(?:{WORD}|-){{0,61}}{WORD})?\.){{1,8}}(?:{_LETTER}{{2,24}}|xn--[A-Za-z0-9-]{{2,59}})"
+    rf"(?!{WORD})"
+)
 _LONGEST = 256  # characters before the @
 # icon@2x.png and its like are pictures
 _FILES = frozenset(("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "map"))
@@ -24,10 +28,13 @@ _IPV4 = re.compile(
 # An address, but of nobody.
 _NOBODY = re.compile(r"127\.0\.0\.1|0\.0\.0\.0|255\.255\.")
 _DOTTED = words(
-    *"version* ver v release* rev revision build* section* sec chapter* clause* article*".split(),
-    *"figure fig table paragraph step item oid firmware driver kernel".split(),
+    (
+        "version* ver v release* rev revision build* section* sec chapter* clause* article* "
+        "figure fig table paragraph step item oid firmware driver kernel"
+    ).split()
 )
-_NUMBERED = re.compile(rf"(?:{_DOTTED}|§)[\s.:#=-]{{0,3}}(?:(?:number|no|is)[\s.:]{{1,2}})?\Z")
+_NUMBER_OF = rf"(?:{_DOTTED}|§)[\s.:#=-]{{0,3}}(?:(?:number|no|is)[\s.:]{{0,2}})?"
+_NUMBERED = re.compile(rf"{_NUMBER_OF}\Z")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:.]{3,46}(?!\w)")
 _MAC = re.compile(
     r"(?<![\w:.-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}"
@@ -39,7 +46,7 @@ _WALLET = re.compile(
 )
 _URL = re.compile(r"(?i)(?<![^\W_])(?:https?://|ftp://|www\.(?=\w))[^\s<>\"`|\\^]{1,2000}")
 _TRAILING = ".,;:!?'*_)]}"
-OPENS = (rf"(?:{_DOTTED}|§)[\s.:#=-]{{0,3}}(?:(?:number|no|is)[\s.:]{{0,2}})?",)
+BEFORE = (_NUMBER_OF,)
 
 
 def addresses(text: str) -> Iterator[Found]:

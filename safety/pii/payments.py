@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from safety.pii.checksums import luhn, mod97
 from safety.pii.found import Found
-from safety.pii.labels import CARD, DIRECT, distance
+from safety.pii.labels import CARD, DIRECT, WORD, distance
 
-
-_EDGE = r"(?<!\w)(?<!\w[-./_])"
 # In one piece, in groups of four, as American Express and Diners print them, digit by digit.
 _CARD = re.compile(
-    _EDGE + r"(?=(\d{12,19}(?!\w)|\d{4}([ .-]{1,2})\d{4}\2\d{4}(?:\2\d{1,4}){0,2}(?!\w)"
-    r"|3\d{3}([ .-])\d{6}\3\d{4,5}(?!\w)|(?:\d ){12,18}\d(?!\w)))\d"
+    r"(?:\d{12,19}|\d{4}([ .-]{1,2})\d{4}\1\d{4}(?:\1\d{1,4}){0,2}"
+    rf"|3\d{{3}}([ .-])\d{{6}}\2\d{{4,5}}|(?:\d ){{12,18}}\d)(?!{WORD})"
 )
 _SEPARATOR = re.compile(r"[ .-]+")
 # Issuers' first digits (ISO/IEC 7812) with the lengths of their numbers.
@@ -48,24 +46,16 @@ _LENGTHS = {
 _IBAN = re.compile(r"(?<![^\W_])([A-Za-z]{2})\d\d(?=[ -]?[A-Za-z0-9])")
 _REST = re.compile(r"(?:[ -]?[A-Za-z0-9]){11,30}")
 _ACCOUNT = re.compile(r"(?i)\biban\b")
-OPENS = (r"(?<![^\W_])[^\W\d_]{2}\d\d(?:[\s-]?[^\W_]){0,30}",)
 
 
-def find(text: str) -> Iterator[Found]:
-    """Yield cards and accounts of a folded text; some overlap."""
-    yield from _cards(text)
-    yield from _ibans(text)
-
-
-def _cards(text: str) -> Iterator[Found]:
+def cards(text: str, starts: Iterable[int]) -> Iterator[Found]:
+    """Yield the payment cards of a folded text."""
     done = 0
-    for match in _CARD.finditer(text):
-        if match.start() < done:
-            continue  # inside a card
-        for end in _ends(match[1], match.start()):
-            digits = _SEPARATOR.sub("", text[match.start() : end])
-            if score := _likely(digits, text, match.start(), match[1]):
-                yield Found("credit_card", match.start(), end, score)
+    for start in starts:
+        match = _CARD.match(text, start) if start >= done else None
+        for end in _ends(match[0], start) if match else ():
+            if score := _likely(re.sub("[ .-]", "", text[start:end]), text, start, match[0]):
+                yield Found("credit_card", start, end, score)
                 done = end
                 break
 
@@ -97,34 +87,48 @@ def _likely(digits: str, text: str, start: int, shape: str) -> float:
     return 0.7 if fours and len(shape) == 19 and digits[0] not in "01" else 0.0
 
 
-def _ibans(text: str) -> Iterator[Found]:
+def ibans(text: str) -> Iterator[Found]:
+    """Yield the bank accounts of a folded text."""
     done = 0
     for match in _IBAN.finditer(text):
         country = match[1].upper()
         if country not in _LENGTHS or match.start() < done:
             continue
         rest = _REST.match(text, match.end())
-        for end in _stops(rest, _LENGTHS[country] - 4) if rest else ():
-            code = re.sub("[ -]", "", text[match.start() : end]).upper()
-            known = len(code) == _LENGTHS[country]
+        ends = _stops(rest, _LENGTHS[country] - 4) if rest else []
+        codes = {end: re.sub("[ -]", "", text[match.start() : end]).upper() for end in ends}
+        for end, code in codes.items():
             if mod97(code):
-                # Of a wrong length, with the right check digits: the country may have changed.
-                yield Found("iban", match.start(), end, 1.0 if known else 0.8)
-            elif known and _ACCOUNT.search(text, max(0, match.start() - 16), match.start()):
-                yield Found("iban", match.start(), end, 0.6)
-            else:
-                continue
-            done = end
-            break
+                # With the right check digits and a wrong length: countries change theirs.
+                yield Found("iban", match.start(), end, 1.0 if len(code) == _LENGTHS[country] else 0.8)
+                done = end
+                break
+        else:
+            if ends and len(codes[ends[0]]) == _LENGTHS[country] and _ACCOUNT.search(
+                text, max(0, match.start() - _NEAR), match.start()
+            ):
+                yield Found("iban", match.start(), ends[0], 0.6)
+                done = ends[0]
 
 
 def _stops(rest: re.Match[str], length: int) -> list[int]:
-    """Return where an account may end: after `length` letters and digits, else after a group."""
-    ends = []
+    """Return where an account may end, likeliest first.
+
+    After `length` letters and digits in any groups; else at the end of the first group, or
+    after groups of four and what is left of them.
+    """
+    known = []
+    others = []
     count = 0
-    for place, one in enumerate(rest[0], rest.start()):
-        count += one not in " -"
-        follows = rest.string[place + 1 : place + 2]
-        if one not in " -" and count >= 11 and not (follows.isalnum() or follows == "_"):
-            ends.append((count != length, -place, place + 1))
-    return [end for *_, end in sorted(ends)]
+    fours = True
+    for group in re.finditer("[A-Za-z0-9]+", rest[0]):
+        count += len(group[0])
+        end = rest.start() + group.end()
+        if rest.string[end : end + 1].isalnum() or rest.string[end : end + 1] == "_":
+            break
+        if count == length:
+            known = [end]
+        elif fours and count >= 11:
+            others.append(end)
+        fours = fours and len(group[0]) == 4
+    return known + others[::-1]

@@ -14,38 +14,36 @@ from functools import lru_cache
 import phonenumbers
 
 from safety.pii.found import Found
-from safety.pii.labels import ANNOUNCED, DIRECT, LONGEST, PHONE, REACH, distance, words
+from safety.pii.labels import ANNOUNCED, DIRECT, LONGEST, PHONE, REACH, WORD, distance, words
 
 
-_EDGE = r"(?<![\w$€£¥#%+])(?<!\w[-./_])(?<!\d,)"
-_STOP = r"(?!\w)(?![-./]\d)(?!,\d{3})(?!%)"
-_EXTENSION = (
-    r"(?P<ext>[ ,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)"
-    r"[ .:]{0,2}\d{1,6})?"
-)
+_EDGE = re.compile(r"(?<![$€£¥#%+])(?<!\d,)")
+_STOP = rf"(?!{WORD})(?![-./]\d)(?!,\d{{3}})(?!%)"
+_EXTENSION_WORD = r"[\s,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)"
+_EXTENSION = rf"(?P<ext>{_EXTENSION_WORD}[ .:]{{0,2}}\d{{1,6}})?"
 # North America: three, three and four, the first two not beginning with 0 or 1.
 _AMERICAN = re.compile(
-    rf"{_EDGE}(?:(?:\+?[178]|001)[-. ]?)?"
+    rf"(?:(?:\+?[178]|001)[-. ]?)?"
     r"(?:\([2-9]\d\d\)[ .-]?[2-9]\d\d[-. ]\d{4}|[2-9]\d\d([-. /])[2-9]\d\d[-. ]\d{4})"
     rf"{_EXTENSION}{_STOP}(?! ?\d{{2}})"
 )
 _WORLD = re.compile(
-    rf"{_EDGE}\(?(?:\+ ?|00(?=[1-9]\d?\d?[ /(-]))(?P<code>[1-9]\d{{0,3}})\)?(?:[ ./-]{{0,2}}\(\d{{1,5}}\))?"
-    rf"(?:[ ./-]{{0,2}}\d){{3,14}}{_EXTENSION}(?!\w)"
+    rf"\(?(?:\+ ?|00(?=[1-9]\d?\d?[ /(-]))(?P<code>[1-9]\d{{0,3}})\)?(?:[ ./-]{{0,2}}\(\d{{1,5}}\))?"
+    rf"(?:[ ./-]{{0,2}}\d){{3,14}}{_EXTENSION}(?!{WORD})"
 )
 # With the zero that is dialled inside a country, in groups.
 _TRUNK = re.compile(
-    rf"{_EDGE}(?:\(0\d{{1,5}}\)[ /-]{{0,2}}\d{{2,9}}(?:[ ./-]\d{{2,8}}){{0,4}}"
+    rf"(?:\(0\d{{1,5}}\)[ /-]{{0,2}}\d{{2,9}}(?:[ ./-]\d{{2,8}}){{0,4}}"
     r"|0\d{1,5}(?:[ /-]| ?[/-] ?|\.(?=\d\d\.))\d{2,9}(?:[ ./-]\d{1,8}){0,4})"
     rf"{_EXTENSION}{_STOP}(?! (?![(+0])\d)"
 )
 _AREA = re.compile(
-    rf"{_EDGE}(?:[178][ -]?)?\(\d{{2,5}}\)[ /.-]{{0,2}}\d{{2,5}}"
+    rf"(?:[178][ -]?)?\(\d{{2,5}}\)[ /.-]{{0,2}}\d{{2,5}}"
     rf"(?:-\d{{2,5}}|[- ]\d\d[- ]\d\d){_EXTENSION}{_STOP}"
 )
 # Anything else of that length, where a word announces it.
 _DIGITS = re.compile(
-    rf"{_EDGE}(?:\(\d{{1,5}}\)[ -]?)?\d(?:[ ./-]?\d){{5,12}}{_EXTENSION}{_STOP}"
+    rf"(?:\(\d{{1,5}}\)[ -]?)?\d(?:[ ./-]?\d){{5,12}}{_EXTENSION}{_STOP}"
 )
 _GROUP_END = re.compile(r"\d(?=[ ./()-]|\Z)")
 _DATE = re.compile(
@@ -58,79 +56,95 @@ _ROUND = re.compile(r"\d{1,3}(?:[ .]000)+")
 _DOUBTFUL = re.compile(r"1\d{9}(?:\d{3})?|\d{1,3}(?:[ .]\d{3})+")
 _SPELLED = re.compile(r"\d(?:[ .-]\d){,7}")  # digit by digit, and too few
 _PAIRS = re.compile(r"\d\d(?:[ .-]\d\d)+")
+_IN_ROW = re.compile(r"\d \Z")
 _LABEL = re.compile(PHONE)
+_LIST = 60  # characters between a label and the second number in a row that it announces
 
+# What stands before a number in a list, and behind one in a sentence.
 _FIELD = (
-    words(*"home work office main direct desk reception private business büro bureau".split())
+    words("home work office main direct desk reception private business büro bureau".split())
     + "[:.]?|"
-    + words(*"h w m t p f o".split())
+    + words("h w m t p f o".split())
     + "[:.]"
 )
-_FIELD_BEFORE = re.compile(rf"(?:{_FIELD}) ?\Z")
-_OWN = words(*"my your his her their our its this that the new old other current".split())
-_NUMBER_BEFORE = re.compile(
-    rf"(?:{words('my', 'your', 'his', 'her', 'their', 'our')}) (?:(?:{_OWN}) )?[nN]umber"
-    r"(?: is| was|'s)?[ :]{0,2}\Z"
+_FIELD_BEFORE = re.compile(rf"(?:{_FIELD})\s?\Z")
+_MINE = (
+    words("my your his her their our".split())
+    + rf"(?:\s{words('new old other current mobile direct'.split())})?"
 )
-_IN_BETWEEN = words(*"is was still to as my your his her their our the new old direct".split())
+_NUMBER = r"\s[nN]umber(?:\sis|\swas|'s)?[\s:]{0,2}"
+_NUMBER_BEFORE = re.compile(rf"{_MINE}{_NUMBER}\Z")
+_BETWEEN = words("is was still to as my your his her their our the new old direct".split())
 _AFTER = re.compile(
-    rf"[ \-(,:]{{1,3}}(?:{_IN_BETWEEN} ){{0,3}}"
+    rf"[ \-(,:]{{1,3}}(?:{_BETWEEN} ){{0,3}}"
     + words(
-        *"office fax home work mobile cell cellphone phone telephone tel desk landline".split(),
-        *"direct handy mobil privat büro bureau portable móvil trabajo contacts".split(),
+        (
+            "office fax home work mobile cell cellphone phone telephone tel desk landline direct "
+            "handy mobil privat büro bureau portable móvil trabajo contacts"
+        ).split()
     )
 )
-_AND = r"[\s,;/&|]{1,3}(?:(?:to|or|and|und|oder|et|ou|y|o|e|i|och|og|en|of)\s{1,2})?"
+_AND = r"[\s,;/&|]{1,3}(?:(?:to|or|and|und|oder|et|ou|y|o|e|i|och|og|en|of)\s{0,2})?"
 _ANOTHER = re.compile(rf"\d{_AND}\Z")
-OPENS = (
-    rf"\d{_AND}",
-    r"\d\)?[\s\-(,:]{0,3}(?:" + _IN_BETWEEN + r"\s{0,2}){0,3}",
-    r"\d[\s,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)[\s.:]{0,2}",
-    rf"(?:{_FIELD})\s?",
-    rf"(?:{words('my', 'your', 'his', 'her', 'their', 'our')})(?:\s(?:{_OWN}))?"
-    r"(?:\s[nN]umber(?:\sis|\swas|'s)?[\s:]{0,2})?",
-    rf"(?:{PHONE})[\s\S]{{0,{REACH}}}",
-)
+
+BEFORE = (rf"(?:{_FIELD})", rf"{_MINE}(?:{_NUMBER})?")
+"""What stands right before a number and decides what it is."""
+BEHIND = (_AND, rf"[\s\-(,:]{{0,3}}(?:{_BETWEEN}\s{{0,2}}){{0,3}}", rf"{_EXTENSION_WORD}[\s.:]{{0,2}}")
+"""What stands behind a number and may go on with more of it, with its label or with another."""
 
 
-def find(text: str, regions: Sequence[str] = ()) -> Iterator[Found]:
+def find(text: str, starts: Sequence[int], regions: Sequence[str] = ()) -> Iterator[Found]:
     """Yield phone numbers of a folded text; some overlap, the surest first.
 
     regions: two-letter codes of countries whose own numbers are known without a word, in groups.
     """
-    ends = set()  # of numbers already found: one more after "or" is another
-    for match in _WORLD.finditer(text):
-        if (end := _international(match)) and not _thing(text, match.start()):
-            ends.add(end)
-            yield Found("phone", match.start(), end, 0.95)
-    for pattern in (_AMERICAN, _AREA, _TRUNK):
-        for match in pattern.finditer(text):
-            if _formed(match) and not _thing(text, match.start()):
-                ends.add(match.end())
-                yield Found("phone", match.start(), match.end(), 0.9)
-    for match in _DIGITS.finditer(text):
-        if _count(match[0]) < 7 or _dated(match):
+    starts = [start for start in starts if _EDGE.match(text, start)]
+    ends: set[int] = set()
+    done = 0
+    for start in starts:
+        # A group of digits in a longer row of them is no beginning, but behind a number it is.
+        if start < done or (_IN_ROW.search(text, max(0, start - 3), start) and start - 1 not in ends):
             continue
-        another = _ANOTHER.search(text, max(0, match.start() - 12), match.start())
-        if (another and another.start() + 1 in ends) or _announced(text, match, regions):
-            ends.add(match.end())
-            yield Found("phone", match.start(), match.end(), 0.7)
+        if found := _formed(text, start):
+            yield found
+            done = found.end
+            ends.add(done)
+    done = 0
+    for start in starts:
+        match = _DIGITS.match(text, start) if start >= done else None
+        if match is None or _count(match[0]) < 7 or _DATE.match(match[0]):
+            continue
+        # One more behind "or" is another.
+        another = _ANOTHER.search(text, max(0, start - 12), start)
+        listed = another is not None and another.start() + 1 in ends
+        labelled = another is not None and another.start() + 1 == done
+        if listed or _announced(text, match, regions, _LIST if labelled else REACH):
+            yield Found("phone", start, match.end(), 0.7)
+            done = match.end()
+
+
+def _formed(text: str, start: int) -> Found | None:
+    """Return the number at `start` that is known by its form."""
+    match = _WORLD.match(text, start)
+    if match and (end := _international(match)) and not _thing(text, start):
+        return Found("phone", start, end, 0.95)
+    for pattern in (_AMERICAN, _AREA, _TRUNK):
+        match = pattern.match(text, start)
+        if match and _likely(match) and not _thing(text, start):
+            return Found("phone", start, match.end(), 0.9)
+    return None
 
 
 def _count(number: str) -> int:
     return sum(map(str.isdecimal, number))
 
 
-def _formed(match: re.Match[str]) -> bool:
+def _likely(match: re.Match[str]) -> bool:
     """Return whether digits in the form of a phone number are as many as one has."""
     if _PAIRS.fullmatch(match[0]) and _count(match[0]) != 10:
         return False  # "05 12 23 34 41 07"
     extension = len(match["ext"] or "")
-    return 9 <= _count(match[0][: len(match[0]) - extension]) <= 14 and not _dated(match)
-
-
-def _dated(match: re.Match[str]) -> bool:
-    return bool(_DATE.match(match[0]))
+    return 9 <= _count(match[0][: len(match[0]) - extension]) <= 14 and not _DATE.match(match[0])
 
 
 def _thing(text: str, start: int) -> bool:
@@ -169,7 +183,7 @@ def _lengths(country: int) -> frozenset[int]:
     return frozenset(found.general_desc.possible_length if found else ())
 
 
-def _announced(text: str, match: re.Match[str], regions: Sequence[str]) -> bool:
+def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: int) -> bool:
     """Return whether the words around some digits say that they are a phone number."""
     start, end = match.span()
     if _ROUND.fullmatch(match[0]) or _SPELLED.fullmatch(match[0]) or _thing(text, start):
@@ -180,7 +194,7 @@ def _announced(text: str, match: re.Match[str], regions: Sequence[str]) -> bool:
         return True
     if _DOUBTFUL.fullmatch(match[0]):
         return bool(ANNOUNCED.search(text, max(0, start - REACH - LONGEST), start))
-    if distance(_LABEL, text, start) is not None:
+    if distance(_LABEL, text, start, reach) is not None:
         return True
     return not match[0].isdecimal() and any(_valid(match[0], region) for region in regions)
 
