@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.sentences import split
 from core.split import in_first_half
 from core.turn import Passage
 from embeddings.base import Embedder
@@ -25,7 +26,6 @@ from evals.cases import read
 from evals.spread import share
 from nodes.facts import facts
 from nodes.support import SupportCheck
-from tgi.embedded.sentences import split
 
 _ASKING = re.compile(
     r"\b(?:what|which|who|whom|whose|where|when|why"
