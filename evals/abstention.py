@@ -24,11 +24,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from core.split import in_first_half
 from embeddings.minilm import MiniLM
 from evals.cases import Case, Kind, gather
 from evals.fitting import fit
 from evals.measuring import Judged, area, judge
-from evals.split import in_first_half
 from evals.spread import share
 from tgi.embedded import parameters
 

@@ -29,11 +29,11 @@ from typing import Any
 import httpx
 from rich.progress import Progress
 
+from core.split import in_first_half
 from embeddings.minilm import MiniLM
 from evals.cases import gather, read
 from evals.measuring import area, judge
 from evals.scratch import scratch_server
-from evals.split import in_first_half
 from evals.spread import percentile, share
 from tgi.embedded import parameters
 from tgi.embedded.answer import DISAGREE

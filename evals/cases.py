@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
+from core.split import digest, in_first_half
 from embeddings.base import Embedder, Encoded
 from embeddings.rarity import Rarity
-from evals.split import digest, in_first_half
 from knowledge.late import Late
 from knowledge.search import RERANKED, VECTOR_WEIGHT, blend, fuse
 from tgi.embedded import features

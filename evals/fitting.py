@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from core.split import digest
 from evals.cases import Array, Case, Marks
 from evals.measuring import support_row
-from evals.split import digest
 from tgi.embedded.context import compare, likeliest
 from tgi.embedded.features import LEXICAL
 from tgi.embedded.support import RANKING, SIGNS, SUPPORT

@@ -2,7 +2,7 @@
 
 Data: https://github.com/clinc/oos-eval (Larson et al. 2019), 150 intents and texts of none.
 What was tuned, the threshold of this run included, was tuned on the half of the validation texts
-that evals/split.py calls the first; the figures are of the other half and of the `oos_val` texts.
+that core/split.py calls the first; the figures are of the other half and of the `oos_val` texts.
 They are means over draws of the examples: the ten marked in the data, then ten by hash and seed.
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from core.split import digest, in_first_half
 from embeddings.minilm import MiniLM
 from evals.cases import read
-from evals.split import digest, in_first_half
 from evals.spread import mean_share
 from nodes.classifier import Classifier
 from nodes.intents import embed

@@ -22,12 +22,12 @@ from typing import Any
 import yaml
 
 from core.settings import DatabaseSettings
+from core.split import digest, in_first_half
 from core.turn import HistoryMessage, Passage
 from db.connect import connect
 from db.pool import Database
 from embeddings.minilm import MiniLM
 from evals.retrieval import SETS, Asked, Set, fill
-from evals.split import digest, in_first_half
 from evals.spread import share
 from knowledge.search import Search
 from nodes import explore, rewriting

@@ -13,10 +13,10 @@ import numpy as np
 import typer
 from tokenizers import Tokenizer
 
+from core.split import in_first_half
 from embeddings.rarity import FILE
 from embeddings.weights import TOKENIZER, locate
 from evals.cases import read
-from evals.split import in_first_half
 
 
 def main(

@@ -2,7 +2,7 @@
 
 Data: a folder with sets as in `SETS`. Passages go into a scratch Postgres and are searched by the
 product's own search, one configuration for all. What was tuned was tuned on the first half of
-each set (evals/split.py); the figures are of the second.
+each set (core/split.py); the figures are of the second.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pgvector import HalfVector
 from rich.progress import Progress
 
 from core.settings import DatabaseSettings
+from core.split import in_first_half
 from db.connect import connect
 from db.pool import Database
 from embeddings.minilm import MiniLM
 from evals.cases import read
-from evals.split import in_first_half
 from evals.spread import share
 from knowledge import keywords
 from knowledge.late import Late

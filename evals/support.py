@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.sentences import split
+from core.split import in_first_half
 from core.turn import Passage
 from embeddings.base import Embedder
 from embeddings.minilm import MiniLM
 from evals.cases import read
-from evals.split import in_first_half
 from evals.spread import share
 from nodes.facts import facts
 from nodes.support import SupportCheck
-from tgi.embedded.sentences import split
 
 _ASKING = re.compile(
     r"\b(?:what|which|who|whom|whose|where|when|why"

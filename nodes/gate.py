@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.sentences import split
 from core.turn import Citation, Passage
 from knowledge.merge import pinpoint
 from nodes.facts import stems
-from tgi.embedded.sentences import split
 
 # A marker with the blanks before it; what stands in backticks is code, where [1] is an index.
 _MARKER = re.compile(r"`[^`\n]*`|[ \t]*\[(\d{1,3})\]")

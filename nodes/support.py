@@ -14,11 +14,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
+from core.sentences import split
 from core.turn import Passage
 from embeddings.base import Embedder, Vector, Vectors
 from nodes.facts import Facts, facts, initials, is_part, plain, stems
 from tgi.embedded.quantities import Date, Number, same
-from tgi.embedded.sentences import split
 from tgi.embedded.words import content, fold, listed, words
 
 Policy = Literal["drop", "mark", "keep"]  # what happens to a sentence without support

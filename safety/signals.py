@@ -31,9 +31,10 @@ def _gap(most: int) -> str:
 
 
 # An order to the reader: not "should I ignore", "don't forget", "how to ignore", not quoted.
+# First of all a look at the next letter: six look-behinds at each place would cost 0.3 ms.
 _ORDER = (
-    r"(?<!\bi )(?<!\bwe )(?<!\bthey )(?<!\bpeople )(?<!n't )(?<!\bnot )(?<!\bnever )"
-    r"""(?<!how to )(?<!['"“‘«])\b"""
+    r"\b(?=[bdfiov])(?<!\bi )(?<!\bwe )(?<!\bthey )(?<!\bpeople )(?<!n't )(?<!\bnot )(?<!\bnever )"
+    r"""(?<!how to )(?<!['"“‘«])"""
 )
 _DROP = r"(?:ignore|disregard|forget|discard)\b"
 _BREAK = r"(?:ignore|disregard|forget|discard|override|bypass|violate)\b"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from core.sentences import Segment, split
 from tgi.embedded.evidence import Evidence
 from tgi.embedded.features import Candidate
 from tgi.embedded.prompt import Source
-from tgi.embedded.sentences import Segment, split
 from tgi.embedded.words import words
 
 ABSTAIN = "I don't know."

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.sentences import Kind, split
 from tgi.embedded.prompt import Source
 from tgi.embedded.questions import Question
-from tgi.embedded.sentences import Kind, split
 from tgi.embedded.words import Word, words
 
 Table = NDArray[np.float64]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tgi.embedded.sentences import split
+from core.sentences import split
 from tgi.embedded.words import Word, content, words
 
 LONG_WORDS = 80  # beyond this a message is a text with a question in it

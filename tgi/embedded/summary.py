@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from core.sentences import split
 from tgi.embedded.answer import clean, shorten
-from tgi.embedded.sentences import split
 from tgi.embedded.vectors import Vectors
 from tgi.embedded.words import content, words
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgi.embedded.sentences import split
+from core.sentences import split
 
 
 def cut(text: str) -> list[str]:

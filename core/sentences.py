@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from tgi.embedded.words import listed
-
 LONGEST_ABBREVIATION = 24  # characters looked at before a stop
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 Kind = Literal["sentence", "item", "row", "code", "heading"]
 
@@ -29,17 +32,17 @@ _STOP = re.compile(
 _LAST_WORD = re.compile(r"""[^\s("'“‘\[]+$""")
 _OPENING = re.compile(r"""\s*["'“‘«(\[]*""")
 # These never end a sentence ...
-_TITLES = listed(
+_TITLES = _listed(
     "mr mrs ms dr prof rev fr st sen rep gov gen col maj capt lt sgt hon pres mt ft fig figs eq "
     "no nos vol ed eds pp p art ch sec approx ca cf vs v al viz resp e.g i.e z.b d.h bzw"
 )
 # ... and these do only before a word that likes to begin one.
-_PERHAPS = listed(
+_PERHAPS = _listed(
     "inc ltd co corp bros jr sr etc u.s u.k u.n e.u d.c a.m p.m a.d b.c ph.d m.d b.a m.a jan feb "
     "mar apr jun jul aug sept sep oct nov dec mon tue wed thu fri sat sun est min max dept univ "
     "assn ave blvd rd"
 )
-_OPENERS = listed(
+_OPENERS = _listed(
     "a after although an and as at because both but by during each every for from he her his how "
     "however i if in it its many most no on once one other our out several she since so some such "
     "that the their there these they this those through thus to two under until upon we when where "
