@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessageChunk
 from core.errors import StreamCut
 from nodes.gate import AnswerGate, Stretch
 from nodes.release import Release
+from safety.leaving import Leaving
 
 IGNORANT = re.compile(r"\s*I don['’]t know\b", re.IGNORECASE)  # as the prompts ask for it
 
@@ -21,12 +22,12 @@ IGNORANT = re.compile(r"\s*I don['’]t know\b", re.IGNORECASE)  # as the prompt
 class Answer:
     """What a model said, as far as it has come; its text leaves through a gate of its own."""
 
+    safe: Leaving  # what it says passes the checks first
     gate: AnswerGate
     release: Release
     raw: str = ""
     last: AIMessageChunk | None = None  # with usage and the reason why it ended
     asked: AIMessageChunk | None = None  # the calls of tools, put together
-    refusal: str | None = None  # why the rest was not let out
     knows_nothing: bool = False  # it begins with "I don't know", and was listened to for that
     first_token_ms: float | None = None
 
@@ -52,7 +53,8 @@ class Answer:
                         if self.first_token_ms is None:
                             self.first_token_ms = (time.perf_counter() - began) * 1000
                         raw.append(text)
-                        self.refusal = await self._let(self.gate.feed(text), listens=listens)
+                        stretches = self.gate.feed(self.safe.feed(text))
+                        await self._let(stretches, listens=listens)
                         if self.refusal is not None:
                             break
                     if chunk.response_metadata.get("finish_reason") or chunk.usage_metadata:
@@ -62,9 +64,16 @@ class Answer:
         if self.last is None and self.refusal is None:
             raise StreamCut
         if self.refusal is None:
-            self.refusal = await self._let(self.gate.finish(), listens=listens)
+            last = self.gate.feed(self.safe.finish())
+            await self._let([*last, *self.gate.finish()], listens=listens)
 
-    async def _let(self, stretches: Sequence[Stretch], *, listens: bool) -> str | None:
+    @property
+    def refusal(self) -> str | None:
+        """Return which check has stopped the answer; None when none has."""
+        return self.safe.blocked
+
+    async def _let(self, stretches: Sequence[Stretch], *, listens: bool) -> None:
         if listens and stretches and not self.release.began and not self.knows_nothing:
             self.knows_nothing = IGNORANT.match(stretches[0].text) is not None
-        return None if self.knows_nothing else await self.release.let(stretches)
+        if not self.knows_nothing:
+            await self.release.let(stretches)

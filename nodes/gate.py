@@ -40,8 +40,12 @@ class Stretch:
 class AnswerGate:
     """Feed it chunks; it says what may leave now, and keeps count of what has left."""
 
-    def __init__(self, passages: Sequence[Passage], *, must_cite: bool) -> None:
+    def __init__(
+        self, passages: Sequence[Passage], *, must_cite: bool, whole_sentences: bool = True
+    ) -> None:
+        """whole_sentences: nothing leaves before its sentence has ended."""
         self._passages = passages
+        self._whole_sentences = whole_sentences or must_cite
         self._held: list[Stretch] = []  # whole sentences that wait for the first citation
         self._tail = ""  # the unfinished sentence
         self._may_end = False  # the tail holds something a sentence or a line may end with
@@ -53,6 +57,8 @@ class AnswerGate:
 
     def feed(self, chunk: str) -> list[Stretch]:
         """Take a chunk of the stream; return the stretches that may leave, in order."""
+        if not self._whole_sentences:
+            return self._sentences([chunk] if chunk else [])
         self._tail += chunk
         if not self._may_end and _ENDS.isdisjoint(chunk):
             return []  # nothing that ends a sentence or a line has come since the last border

@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 
 from core.price import usage_of
 from core.turn import TALK, Intent, TurnState
-from nodes import calling, ladder, reuse
+from nodes import calling, ladder, reuse, screening
 from nodes.context import Context
 from nodes.prompting import BREAK, Asking
 from nodes.refuse import refusal
@@ -65,11 +65,12 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     if climb.level == "degraded" and answer.is_empty and asking.cites:
         return {**update, **await without(state, context)}
     update |= TurnState(
-        raw_answer=credentials.redact(answer.raw),
+        # What was blocked is not kept anywhere.
+        raw_answer="" if answer.refusal else credentials.redact(answer.raw),
         answer=joined(state.get("answer", ""), answer.gate.released),
         citations=answer.gate.citations,
         support=answer.release.log,
-        findings=[*state.get("findings", []), *answer.release.findings],
+        findings=[*state.get("findings", []), *screening.found(answer.safe, answer.raw, context)],
         model=await context.services.models.info(climb.choice.name if climb.choice else None),
         first_token_ms=state.get("first_token_ms") or answer.first_token_ms,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from core.turn import HistoryMessage, Passage, PromptRecord, TurnState
-from nodes import calling
+from nodes import calling, screening
 from nodes.asking import Answer
 from nodes.budget import Fitted, PartLimits, Parts, fit
 from nodes.context import Context
@@ -119,9 +119,11 @@ class Asking:
 
     def _answer(self, passages: Sequence[Passage]) -> Answer:
         """Return an answer that nothing has been said in."""
-        gate = AnswerGate(passages, must_cite=self.cites)
+        # A task that no tool is for is heard to its first sentence: "I don't know" is not shown.
+        listening = bool(self.state.get("acting")) and not self.state.get("steps")
+        gate = AnswerGate(passages, must_cite=self.cites, whole_sentences=listening)
         support = SupportCheck(passages, self.context.services.embedder) if self.cites else None
         lead = BREAK if self.state.get("answer", "").strip() else ""
-        return Answer(
-            gate, Release(self.context, gate, support, rules=self.prompt.rules, lead=lead)
-        )
+        about = screening.leaving(self.prompt.rules, passages, self.state, self.context)
+        safe = self.context.services.guard.leaving(about)
+        return Answer(safe, gate, Release(self.context, gate, support, lead=lead))

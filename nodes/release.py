@@ -1,9 +1,8 @@
-"""Lets an answer leave: each sentence checked for safety, then against the passages it cites."""
+"""Lets an answer leave that has passed the checks: each sentence against what it cites."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Literal
 
 from nodes.context import Context
@@ -26,10 +25,9 @@ class Release:
         gate: AnswerGate,
         support: SupportCheck | None,
         *,
-        rules: str,
         lead: str = "",
     ) -> None:
-        """support: None where nothing is claimed. rules: what the answer must not give away.
+        """support: None where nothing is claimed.
 
         lead: goes before the first word, to set it apart from what was said before.
         """
@@ -37,26 +35,18 @@ class Release:
         self._context = context
         self._gate = gate
         self._support = support
-        self._rules = rules
         self._held: list[tuple[Stretch, str]] = []  # before the first citation with support
         self.log: list[dict[str, Any]] = []  # each checked sentence, for the turn log
-        self.findings: list[dict[str, Any]] = []  # what the checks of the output noticed
         self.began = False  # something has left
 
-    async def let(self, stretches: Sequence[Stretch]) -> str | None:
-        """Let stretches of the answer leave; return the refusal when a check blocks one.
+    async def let(self, stretches: Sequence[Stretch]) -> None:
+        """Let stretches of the answer leave, which have passed the checks.
 
         A sentence without support is dropped or marked, as Limits.unsupported says. Where
         sources are cited, what cites none waits for a sentence that does and is supported.
         """
         for stretch in stretches:
-            verdict = await self._context.services.guard.check(
-                "output", stretch.text, self._context.about(protected=self._rules)
-            )
-            self.findings += map(asdict, verdict.findings)
-            if verdict.refusal is not None:
-                return verdict.refusal
-            text = await self._supported(stretch, verdict.text)
+            text = await self._supported(stretch, stretch.text)
             if not text:
                 continue
             if self._support is not None and not stretch.markers and not self._gate.citations:
@@ -65,7 +55,6 @@ class Release:
             waiting, self._held = self._held, []
             for one, said in [*waiting, (stretch, text)]:
                 self._emit(one, said)
-        return None
 
     def _emit(self, stretch: Stretch, text: str) -> None:
         citations = self._gate.release(stretch, text)

@@ -21,6 +21,7 @@ from pgvector import HalfVector
 from core.errors import CacheFailed, OperatorError
 from core.turn import Citation, Intent, Passage, TurnState
 from db import answers
+from nodes import screening
 from nodes.alike import typed
 from nodes.context import Context
 from nodes.retrieve import source
@@ -53,7 +54,7 @@ async def reuse(state: TurnState, runtime: Runtime[Context]) -> TurnState:
             chosen, refused = choose(state["text"], found, context)
             if chosen is not None:
                 await answers.use(conn, tenant_id=context.tenant_id, answer_id=chosen.answer_id)
-        update = await again(chosen, context) if chosen is not None else None
+        update = await again(chosen, state, context) if chosen is not None else None
     except CacheFailed as error:
         log.warning("no answer was looked up: %s", error.code)
         return {"cache": {"result": "skipped", "why": error.code}}
@@ -86,7 +87,7 @@ async def known(state: TurnState, context: Context) -> TurnState | None:
                 conn, asked, similarity=context.limits.cache_similarity, lasting=True
             )
         chosen, _ = choose(state["text"], found, context)
-        update = await again(chosen, context) if chosen is not None else None
+        update = await again(chosen, state, context) if chosen is not None else None
     except CacheFailed as error:
         log.warning("no answer was looked up: %s", error.code)
         return None
@@ -131,7 +132,7 @@ def unfit(state: TurnState, context: Context) -> str | None:
         "intent": state["intent"] != Intent.KNOWLEDGE,
         "history": bool(state.get("history") or state.get("given_history")),
         "instructions": bool(state.get("instructions")),
-        "findings": bool(state.get("findings")),
+        "findings": _touched(state),
         "rewritten": state["query"] != text,
         "long": len(text) > MAX_CHARACTERS,
         "sampling": any(name in given for name in SAMPLED) and given.get("temperature") != 0,
@@ -140,13 +141,22 @@ def unfit(state: TurnState, context: Context) -> str | None:
     return found or ("personal" if context.services.alike.personal(text) else None)
 
 
+def _touched(state: TurnState) -> bool:
+    """Return whether a check found anything in what was asked or answered.
+
+    What stands in documents is theirs: a kept answer goes when they change.
+    """
+    own = ("input", "output")
+    return any(one.get("direction", "input") in own for one in state.get("findings", []))
+
+
 def worth_keeping(state: TurnState) -> bool:
     """Return whether an answer is whole, its own, and free of anything a check had to touch."""
     return (
         state.get("level", "full") == "full"
         and not state.get("abstained")
         and not state.get("refusal")
-        and not state.get("findings")
+        and not _touched(state)
         and state.get("finish_reason") == "stop"
         and bool(state.get("citations"))
         and all(sentence.get("supported", True) for sentence in state.get("support", []))
@@ -215,7 +225,7 @@ def nearest(passages: Sequence[Passage], limit: int) -> float:
     return -1.0 if len(passages) < limit else max(-1.0, min(cosines) - MARGIN)
 
 
-async def again(entry: answers.Found, context: Context) -> TurnState | None:
+async def again(entry: answers.Found, state: TurnState, context: Context) -> TurnState | None:
     """Let a kept answer leave, as it streamed the first time; None when a check objects today.
 
     None too when the entry cannot be read. Raises CheckFailed when a check cannot run.
@@ -240,7 +250,8 @@ async def again(entry: answers.Found, context: Context) -> TurnState | None:
         log.warning("answer %s of the cache cannot be read", entry.answer_id)
         return None
     rules = context.services.prompts["answer"].rules
-    verdict = await context.services.guard.check("output", answer, context.about(protected=rules))
+    about = screening.leaving(rules, passages, state, context)
+    verdict = await context.services.guard.check("output", answer, about)
     if verdict.refusal is not None or verdict.text != answer:
         return None
     context.emit("sources", {"passages": sources})

@@ -9,7 +9,8 @@ from typing import Any
 from core.turn import CallResult, Passage, TurnState
 from nodes.context import Context
 from safety.findings import noted
-from safety.verdict import Finding, Verdict
+from safety.leaving import Leaving
+from safety.verdict import About, Finding, Verdict
 from tools.registry import parse
 
 FORBIDDEN = "not sent"  # the flag of arguments that a policy blocks
@@ -95,6 +96,22 @@ def said(value: Any) -> Iterator[str]:
             yield from said(inner)
     elif value is not None:
         yield str(value)
+
+
+def leaving(rules: str, passages: Sequence[Passage], state: TurnState, context: Context) -> About:
+    """Return what the checks of an answer know: our rules, and the texts whose links it may repeat.
+
+    What is doubtful lends no links.
+    """
+    texts = [state["text"]]
+    texts += [one["text"] for one in passages if not one.get("flags")]
+    texts += [one["text"] for one in state.get("results", {}).values() if not one.get("flags")]
+    return context.about(protected=rules, sources=tuple(texts))
+
+
+def found(safe: Leaving, raw: str, context: Context) -> list[dict[str, Any]]:
+    """Return what the checks found in an answer while it streamed."""
+    return noted(Verdict("", safe.findings), raw, context.run_id)
 
 
 def flagged(findings: Sequence[Finding]) -> list[str]:

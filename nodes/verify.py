@@ -6,8 +6,11 @@ from langgraph.runtime import Runtime
 
 from core.turn import Citation, Passage, TurnState
 from knowledge.merge import chunk_ids
+from nodes import screening
 from nodes.calling import calls
 from nodes.context import Context
+from nodes.refuse import refusal
+from safety.findings import noted
 
 TITLES_NAMED = 3
 RESULT_CHARACTERS = 500  # of each result, told without a model
@@ -20,11 +23,12 @@ async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
     passages = state.get("passages", [])
     if answer:
         citations = [c for c in state.get("citations", []) if was_retrieved(c, passages)]
-        return {"answer": answer, "citations": citations, "abstained": False}
+        checked = await _checked(answer, state, context)
+        return {**checked, "citations": citations, "abstained": False}
     if state.get("results"):
-        answer = acted(state, context)
-        context.emit("token", {"text": answer})
-        return {"answer": answer, "citations": [], "abstained": False}
+        checked = await _checked(acted(state, context), state, context)
+        context.emit("token", {"text": checked["answer"]})
+        return {**checked, "citations": [], "abstained": False}
     answer = abstain(context, passages)
     context.emit("token", {"text": answer})
     return {
@@ -33,6 +37,21 @@ async def verify(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         "abstained": True,
         "finish_reason": state.get("finish_reason", "stop"),
     }
+
+
+async def _checked(answer: str, state: TurnState, context: Context) -> TurnState:
+    """Return a whole answer as it may be kept, with what the checks found; raises CheckFailed.
+
+    What a model said has passed the same checks while it streamed, so nothing is left to find.
+    """
+    rules = context.services.prompts["act" if state.get("acting") else "answer"].rules
+    about = screening.leaving(rules, state.get("passages", []), state, context)
+    verdict = await context.services.guard.check("output", answer, about)
+    findings = [*state.get("findings", []), *noted(verdict, answer, context.run_id)]
+    if verdict.refusal is None:
+        return TurnState(answer=verdict.text, findings=findings)
+    refused = await refusal(verdict.refusal, state["text"], context)
+    return TurnState(answer=refused, findings=findings, finish_reason="content_filter")
 
 
 def was_retrieved(citation: Citation, passages: list[Passage]) -> bool:

@@ -8,9 +8,8 @@ from typing import Protocol
 
 from embeddings.base import Vector
 from safety.forms import BLOCKLIST, FORMS, Form
-from safety.normalise import skeleton
+from safety.injection import Injection
 from safety.policy import TenantPolicy
-from safety.signals import SIGNALS
 from safety.verdict import About, Direction, Hit
 
 DEADLINE_SECONDS = 5.0  # of each check: far above what it takes, far below what a user waits
@@ -62,30 +61,35 @@ class Formal:
         return () if detector is None else detector.find(subject.text)
 
 
-class Injection:
-    """Attempts to talk the assistant out of its rules."""
+class Attempt:
+    """Attempts to talk the assistant out of its rules, by a classifier and by signals."""
 
     name = "injection"
     deadline_seconds = DEADLINE_SECONDS
 
+    def __init__(self) -> None:
+        self._injection = Injection.load()
+
     async def __call__(self, subject: Subject) -> Sequence[Hit]:
-        """Return a hit about the whole text, or nothing."""
-        seen = skeleton(subject.text)
-        found = [signal for signal in SIGNALS if signal.pattern.search(seen)]
-        weight = sum(signal.weight for signal in found)
-        kind = "+".join(signal.name for signal in found)
-        if weight >= 4:
-            return [Hit(kind, "high")]
-        return [Hit(kind, "medium")] if weight >= 2 else []
+        """Return a hit about the whole text, or nothing; raises ValueError without a vector."""
+        if subject.vector is None:
+            raise ValueError("the classifier needs the text's embedding")
+        rule = subject.policy.checks.injection
+        return self._injection.hits(
+            subject.text,
+            subject.vector,
+            block_rate=rule.block_rate,
+            warn_rate=rule.warn_rate,
+        )
 
 
 def checks() -> dict[Direction, tuple[Check, ...]]:
     """Return the checks of each direction."""
     form = {name: Formal(name, make) for name, make in FORMS.items()}
-    private = (form["credentials"],)
+    private = (form["pii"], form["credentials"])
     listed = form[BLOCKLIST]
     return {
-        "input": (Injection(), listed, *private),
+        "input": (Attempt(), listed, *private),
         "document": private,
         "tool_arguments": (listed, *private),
         "tool_result": private,

@@ -25,14 +25,11 @@ from safety.units import (
     long_forms,
     material_end,
 )
-from safety.verdict import Action, Detector, Edit, Finding, Hit, apply
+from safety.verdict import Action, Detector, Edit, Finding, Hit, Judge, apply
 
 MAX_HOLD = 512
 # Of a word too long to be held so much is looked at again: the longest token is 265 characters.
 _REACH = 288
-
-Judge = Callable[[str, Hit], Action]
-"""Says what becomes of a hit of the detector with this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +156,8 @@ class Units:
             start, end = hit.start - len(context), hit.end - len(context)
             if hit.end <= hit.start:
                 start, end = 0, len(text)  # it is about the text as a whole
-            if end > 0:
-                action = self._judge(check, hit)
+            action = self._judge(check, hit) if end > 0 else None
+            if action is not None:
                 seen.append(_Seen(check, hit, action, max(0, start), end))
         return seen
 

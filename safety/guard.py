@@ -5,7 +5,7 @@ A check that cannot run refuses: every error and every missed deadline is a Chec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ from core.text import MAX_INPUT_CHARACTERS, accept, scrub
 from embeddings.base import Embedder
 from safety import checks
 from safety.checks import Check, Subject
+from safety.forms import detectors
+from safety.gate import StreamGate
+from safety.leaving import Leaving
 from safety.normalise import normalise
 from safety.policy import Policies
 from safety.verdict import About, Direction, Finding, Hit, Judge, Verdict, decide
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["About", "Finding", "Guard", "Verdict"]
 
 NOBODY = About()
+Restore = Callable[[str], str]
 
 
 class Guard:
@@ -98,6 +102,16 @@ class Guard:
             return Verdict("")
         verdict = await self._check(direction, text, about)
         return Verdict("", verdict.findings, verdict.refusal) if verdict.refusal else verdict
+
+    def leaving(self, about: About = NOBODY, *, restore: Restore | None = None) -> Leaving:
+        """Return what lets one answer leave while it streams, checked as a whole one would be.
+
+        restore: puts back what placeholders stand for.
+        """
+        policy = self.policies.of(about.tenant_id)
+        judge = self.judge(about.tenant_id, "output")
+        gate = StreamGate(detectors(policy, about), judge, restore=restore)
+        return Leaving(gate, self._metrics)
 
     def judge(self, tenant_id: str, direction: Direction) -> Judge:
         """Return what decides, by a tenant's policy, what becomes of a hit."""

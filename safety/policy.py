@@ -24,7 +24,8 @@ VARIABLE = "SAFETY_POLICY_FILE"
 DIGITS = 12
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
-Rate = Annotated[float, Field(gt=0, le=0.5)]
+# The thresholds of the classifiers are recorded for rates within these.
+Rate = Annotated[float, Field(ge=0.001, le=0.05)]
 Name = Annotated[str, Field(min_length=1)]
 Actions = dict[Severity, Action | Literal["ignore"]]
 
@@ -41,12 +42,12 @@ class Rule(Closed):
 class Rated(Rule):
     """A classifier, whose thresholds are stated as the share of harmless texts that they hit."""
 
-    block_rate: Rate | None = None  # seen from there on: severity high
-    warn_rate: Rate | None = None  # severity medium
+    block_rate: Rate = 0.005  # severity high from there on
+    warn_rate: Rate = 0.05  # severity medium
 
     @model_validator(mode="after")
     def _ordered(self) -> Rated:
-        if self.block_rate and self.warn_rate and self.block_rate > self.warn_rate:
+        if self.block_rate > self.warn_rate:
             raise ValueError("block_rate is above warn_rate: it would warn of less than it blocks")
         return self
 

@@ -40,7 +40,7 @@ class Finding:
     severity: Severity
     action: Action
     detail: str  # kinds and counts: "github_token", "email x3"
-    direction: Direction = "input"
+    direction: Direction = "output"
 
 
 @dataclass(frozen=True, slots=True)

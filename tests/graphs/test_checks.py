@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -15,13 +16,18 @@ from pydantic import PrivateAttr
 from core.errors import CheckFailed
 from core.events import Event
 from core.telemetry import NullTracer
+from db import audit, turns
 from db.pool import Database
+from embeddings.base import Embedder
 from evals.bench import edges
 from graphs.runner import Runner
 from nodes.context import Limits
+from safety import credentials
+from safety.checks import Subject
 from safety.guard import Guard
-from safety.verdict import About, Direction, Verdict
-from tests.graphs.turns import QUICK, begin, events, services
+from safety.policy import Policies, TenantPolicy, merged
+from safety.verdict import Hit
+from tests.graphs.turns import QUICK, TENANT, begin, events, services
 
 KEY = "AKIA" + "Q3EGR7XN2LD5WVTB"
 
@@ -51,25 +57,27 @@ class SayingModel(edges.ScriptedModel):
         yield ChatGenerationChunk(message=end)
 
 
-class FixedGuard(edges.ScriptedGuard):
-    """Says the same about every answer."""
+class Broken:
+    """A check that fails."""
 
-    def __init__(self, verdict: Verdict | Exception) -> None:
-        self.verdict = verdict
+    name = "broken"
+    deadline_seconds = 5.0
+    opens = None
 
-    async def check(self, direction: Direction, text: str, about: About) -> Verdict:
-        """Return or raise what it was made with."""
-        if direction != "output":
-            return Verdict(text)
-        if isinstance(self.verdict, Exception):
-            raise self.verdict
-        return self.verdict
+    async def __call__(self, subject: Subject) -> Sequence[Hit]:
+        raise RuntimeError("broken")
+
+
+def strict(**checks: Any) -> Policies:
+    """Return the shipped policy with other checks."""
+    general = Policies.load().general.model_dump(mode="json")
+    return Policies(TenantPolicy.model_validate(merged(general, {"checks": checks})), {})
 
 
 @pytest.fixture(scope="module")
-def guard() -> Guard:
+def guard(embedder: Embedder) -> Guard:
     """The real checks."""
-    return Guard.build()
+    return Guard.build(embedder=embedder)
 
 
 async def turn(database: Database, guard: Any, *pieces: str) -> list[Event]:
@@ -97,17 +105,45 @@ async def test_the_system_prompt_never_leaves(database: Database, guard: Guard) 
     assert said(log).endswith("That is all [1].")
 
 
-async def test_a_blocked_answer_ends_with_a_refusal(database: Database) -> None:
-    """What a check blocks is not shown; the turn ends well, with the template."""
-    log = await turn(database, FixedGuard(Verdict("", (), "blocked")), "Bad [1]. Worse [2].")
-    assert "Bad" not in str([event.data for event in log])
+async def test_a_blocked_answer_ends_with_a_refusal(database: Database, guard: Guard) -> None:
+    """Nothing of it is shown or kept, nor what comes behind; the turn ends well."""
+    listed = {"lists": [{"words": ["worse"], "severity": "critical"}]}
+    strict_guard = guard.under(strict(blocklist=listed))
+    log = await turn(database, strict_guard, "Fine [1]. Wor", "se is not [2]. Nor this [1].")
+    assert "orse" not in str([event.data for event in log])
+    assert "Nor this" not in str([event.data for event in log])
     finished = next(event for event in log if event.type == "message.finished")
     assert finished.data["finish_reason"] == "content_filter"
-    assert finished.data["content"].startswith("I can't help with that.")
+    assert "I can't help with that." in finished.data["content"]
+    async with database.transaction(TENANT) as conn:
+        kept = await turns.get(conn, UUID(log[0].data["run_id"]))
+        entries = await audit.entries(conn, subject=log[0].data["run_id"])
+    assert kept.raw_answer == ""
+    assert [(one["check"], one["action"]) for one in kept.findings] == [("blocklist", "block")]
+    [entry] = entries
+    assert entry.details["decisions"] == kept.findings
+    assert entry.details["policy"] == strict_guard.policies.general.digest
 
 
-async def test_a_check_that_cannot_run_fails_the_turn(database: Database) -> None:
-    """Nothing passes unchecked."""
-    log = await turn(database, FixedGuard(CheckFailed()), "Fine [1].")
-    assert log[-1].data["error"]["code"] == "check_failed"
-    assert said(log) == ""
+async def test_a_check_that_cannot_run_fails_the_turn(database: Database, embedder: Any) -> None:
+    """Neither a message nor an answer passes unchecked."""
+    for direction in ("input", "document", "output"):
+        broken = Guard.build(embedder=embedder, only={direction: [Broken()]})
+        log = await turn(database, broken, "Fine [1].")
+        assert log[-1].data["error"]["code"] == "check_failed"
+        assert "message.finished" not in [event.type for event in log]
+
+
+def test_a_detector_that_fails_in_the_stream_refuses(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything of the answer has left."""
+
+    def broken(text: str) -> list[Any]:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(credentials, "find", broken)
+    leaving = guard.leaving()
+    with pytest.raises(CheckFailed) as caught:
+        leaving.feed("confidential matters ")
+    assert "confidential" not in str(caught.value)

@@ -19,12 +19,13 @@ from core.telemetry import NullTracer
 from core.turn import TurnState
 from db import answers, turns
 from db.pool import Database
+from embeddings.minilm import MiniLM
 from graphs.admission import StartedRun
 from graphs.runner import Runner
 from nodes.context import Limits, Services
 from nodes.reuse import stretches, worth_keeping
-from safety.verdict import Finding, Verdict
-from tests.graphs.test_checks import FixedGuard, SayingModel
+from safety.guard import Guard
+from tests.graphs.test_checks import SayingModel, strict
 from tests.graphs.turns import QUICK, TENANT, events, services
 
 QUESTION = "Why is the sky blue?"
@@ -176,23 +177,26 @@ async def test_what_changed_is_said_anew(knowing: Database, change: str) -> None
     assert finished(log)["cached"] is None
 
 
-async def test_an_answer_passes_the_checks_of_today(knowing: Database) -> None:
+async def test_an_answer_passes_the_checks_of_today(knowing: Database, embedder: MiniLM) -> None:
     """What a check objects to now is not given again, though it was fine when it was kept."""
     used = saying(knowing)
     async with running(used) as runner:
         await ask(runner)
-    strict: Any = FixedGuard(Verdict("", (), "blocked"))
-    async with running(replace(used, guard=strict)) as runner:
+    listed = {"lists": [{"words": ["light"], "severity": "critical"}]}
+    guarded = Guard.build(strict(blocklist=listed), embedder=embedder)
+    async with running(replace(used, guard=guarded)) as runner:
         _, log = await ask(runner)
     assert finished(log)["cached"] is None
     assert finished(log)["content"].startswith("I can't help with that.")
 
 
-async def test_an_answer_that_a_check_touched_is_not_kept(knowing: Database) -> None:
+async def test_an_answer_that_a_check_touched_is_not_kept(
+    knowing: Database, embedder: MiniLM
+) -> None:
     """A finding in the output, even one that only warns."""
-    finding = Finding("credentials", "low", "warn", "1 thing")
-    guard: Any = FixedGuard(Verdict("Light [1].", (finding,), None))
-    used = replace(saying(knowing), guard=guard)
+    listed = {"lists": [{"words": ["light"], "severity": "low"}]}
+    guarded = Guard.build(strict(blocklist=listed), embedder=embedder)
+    used = replace(saying(knowing), guard=guarded)
     async with running(used) as runner:
         for _ in range(2):
             _, log = await ask(runner)
