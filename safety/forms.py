@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from safety import credentials, leak
+from safety import credentials
+from safety.leak import Leak
 from safety.policy import Blocked, TenantPolicy
 from safety.verdict import About, Detector, Hit
 
@@ -78,23 +79,13 @@ class Credentials:
         ]
 
 
-class Leak:
-    """Our own instructions."""
-
-    name = "prompt_leak"
-    opens = None
-
-    def __init__(self, protected: str) -> None:
-        self._protected = protected
-
-    def find(self, text: str) -> Sequence[Hit]:
-        return [Hit("words", "high", *span) for span in leak.shared(text, self._protected)]
+_leak = lru_cache(maxsize=64)(Leak)  # the same instructions are protected turn after turn
 
 
 FORMS: Mapping[str, Form] = {
     BLOCKLIST: lambda policy, about: _blocklist(policy.checks.blocklist.lists),
     "credentials": lambda policy, about: Credentials(),
-    "prompt_leak": lambda policy, about: Leak(about.protected) if about.protected else None,
+    "prompt_leak": lambda policy, about: _leak(about.protected) if about.protected else None,
 }
 
 
