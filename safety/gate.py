@@ -25,7 +25,17 @@ from safety.units import (
     long_forms,
     material_end,
 )
-from safety.verdict import Action, Detector, Edit, Finding, Hit, Judge, apply
+from safety.verdict import (
+    WITHHELD,
+    Action,
+    Detector,
+    Direction,
+    Edit,
+    Finding,
+    Hit,
+    Judge,
+    apply,
+)
 
 MAX_HOLD = 512
 # Of a word too long to be held so much is looked at again: the longest token is 265 characters.
@@ -62,7 +72,10 @@ class _Step:
 class Units:
     """Judges a text unit by unit, for a stream and for a whole text alike."""
 
-    def __init__(self, detectors: Sequence[Detector], judge: Judge, max_hold: int) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], judge: Judge, direction: Direction, max_hold: int
+    ) -> None:
+        self._direction: Direction = direction
         self._detectors = tuple(detectors)
         self._judge = judge
         self._max_hold = max_hold
@@ -153,17 +166,16 @@ class Units:
     def _judged(self, hits: list[tuple[str, Hit]], text: str, context: str) -> list[_Seen]:
         seen = []
         for check, hit in hits:
+            action = self._judge(check, hit)
             start, end = hit.start - len(context), hit.end - len(context)
-            if hit.end <= hit.start:
-                start, end = 0, len(text)  # it is about the text as a whole
-            action = self._judge(check, hit) if end > 0 else None
-            if action is not None:
+            if hit.end <= hit.start:  # about the text as a whole: nothing of it can be cut out
+                start, end = 0, len(text)
+                action = "block" if action == "redact" else action
+            if end > 0 and action is not None:
                 seen.append(_Seen(check, hit, action, max(0, start), end))
         return seen
 
-    def _settle(
-        self, text: str, place: int, seen: list[_Seen], *, watched: bool = True
-    ) -> _Step:
+    def _settle(self, text: str, place: int, seen: list[_Seen], *, watched: bool = True) -> _Step:
         """Return what becomes of text[:place], in which no hit is cut in two."""
         unit = text[:place]
         seen = [one for one in seen if one.end <= place]
@@ -175,7 +187,8 @@ class Units:
         edits: list[Edit] = []
         findings: list[Finding] = []
         for one in seen:
-            finding = Finding(one.check, one.hit.severity, one.action, one.hit.kind)
+            hit = one.hit
+            finding = Finding(one.check, hit.severity, one.action, hit.kind, self._direction)
             findings.append(finding)
             if one.action == "block":
                 kept = [
@@ -186,7 +199,7 @@ class Units:
                 left = apply(unit[: one.start], kept)
                 return _Step(place, left, tuple(findings), finding)
             if one.action == "redact":
-                edits.append(Edit(one.start, one.end, one.hit.replacement))
+                edits.append(Edit(one.start, one.end, hit.replacement or WITHHELD))
         return _Step(place, apply(unit, edits), tuple(findings))
 
 
@@ -210,16 +223,17 @@ class StreamGate:
         judge: Judge,
         *,
         restore: Callable[[str], str] | None = None,
+        direction: Direction = "output",
         max_hold: int = MAX_HOLD,
     ) -> None:
         """judge: what becomes of a hit. restore: puts back what placeholders stand for.
 
-        max_hold: characters, from 320 on. Raises ValueError below that: a token inside a long
-        word would be cut.
+        direction: as findings carry it. max_hold: characters, from 320 on. Raises ValueError
+        below that: a token inside a long word would be cut.
         """
         if max_hold < _REACH + 32:
             raise ValueError(f"max_hold must be at least {_REACH + 32} characters")
-        self._units = Units(detectors, judge, max_hold)
+        self._units = Units(detectors, judge, direction, max_hold)
         self._restore = restore
         self._max_hold = max_hold
         self._held = ""
@@ -287,13 +301,18 @@ class StreamGate:
 
 
 def whole(
-    text: str, detectors: Sequence[Detector], judge: Judge, *, max_hold: int = MAX_HOLD
+    text: str,
+    detectors: Sequence[Detector],
+    judge: Judge,
+    *,
+    direction: Direction = "output",
+    max_hold: int = MAX_HOLD,
 ) -> tuple[str, tuple[Finding, ...], Finding | None]:
     """Return what of a whole text may leave, what was found, and what blocked the rest.
 
     The same as a StreamGate gives for it in any chunks.
     """
-    units = Units(detectors, judge, max_hold)
+    units = Units(detectors, judge, direction, max_hold)
     left: list[str] = []
     findings: list[Finding] = []
     start, context = 0, ""

@@ -1,10 +1,9 @@
 """Our own instructions in an answer: word for word, in another writing, or retold in large part.
 
-| kind | is found when |
-|---|---|
-| verbatim | twelve words in a row of the protected text; six when turned by rot13 or backwards, 24 letters when spelled out |
-| encoded | five words in a row inside base64, hex, percent signs or the like |
-| retold | sentences of the answer cover LARGE_PART of the protected text's content words |
+- verbatim: twelve words in a row of the protected text; six when it is turned by rot13 or written
+  backwards, 24 letters when it is spelled out.
+- encoded: five words in a row inside base64, hex, percent signs or the like.
+- retold: sentences of the answer cover LARGE_PART of the content words (see retold).
 
 Not found: a translation, and a retelling in words that share no stem with ours.
 """
@@ -18,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from safety.encoded import OPENS, apart, readings
-from safety.retold import REPLACEMENT, Retold
+from safety.retold import Retold
 from safety.units import Ending, Watch, WordEnding
-from safety.verdict import Hit
+from safety.verdict import WITHHELD, Hit
 
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
 WORDS = 12
@@ -100,7 +99,7 @@ class Leak:
             if next(self._plain.stretches(_words(decoded), _ENCODED_WORDS), None):
                 hits.append(_hit("encoded", start, end))
         if (told := self._retold.told(text)) is not None:
-            hits.append(Hit("retold", "critical", *told, REPLACEMENT))
+            hits.append(Hit("retold", "critical", *told, WITHHELD))
         return apart(hits) if hits else ()
 
     def holds(self, text: str) -> int:
@@ -164,4 +163,4 @@ def _words(text: str) -> list[str]:
 
 
 def _hit(kind: str, start: int, end: int) -> Hit:
-    return Hit(kind, "high", start, end, REPLACEMENT)
+    return Hit(kind, "high", start, end, WITHHELD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from safety.verdict import Hit
+from safety.verdict import WITHHELD, Hit
 
 # A sentence of ours is told when so much of its content words stands in one or two sentences.
 _OF_SENTENCE = 0.5
@@ -13,17 +13,16 @@ LARGE_PART = 0.4  # of all content words, in at least `_SENTENCES` sentences
 _SENTENCES = 3
 _FEWEST = 3  # content words; a shorter sentence says nothing of its own
 _NOW = 2  # of them in the later of two sentences
-REPLACEMENT = "[withheld]"
 _SPLIT = re.compile(r"(?<=[.!?。！？])\s+|\n+|(?<=[。！？])")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _SUFFIX = re.compile(r"(?<=.{3})(?:ings?|edly|ed|ers?|ions?|ly|es|e|s)\Z")
 _STOP = frozenset(
-    "about above after again all also and any are because been before being below between both"
-    " but can could did does doing down during each few for from further had has have having her"
-    " here hers him his how into its itself just may might more most must nor not now off once"
-    " only other our out over own same she should some such than that the their them then there"
-    " these they this those through too under until upon very was were what when where which"
-    " while who whom why will with would you your yours".split()
+    """about above after again all also and any are because been before being below between both
+    but can could did does doing down during each few for from further had has have having her
+    here hers him his how into its itself just may might more most must nor not now off once only
+    other our out over own same she should some such than that the their them then there these
+    they this those through too under until upon very was were what when where which while who
+    whom why will with would you your yours""".split()
 )
 
 
@@ -63,7 +62,7 @@ class Retold:
                     memory.ends()
                 if part and (stems := _stems(part) & self._known):
                     large |= memory.hears(stems)[1]
-            return (Hit("retold", "critical", 0, len(text), REPLACEMENT),) if large else ()
+            return (Hit("retold", "critical", 0, len(text), WITHHELD),) if large else ()
 
         return unit
 

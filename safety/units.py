@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from safety.verdict import Detector, Hit
+from safety.verdict import Detector, Hit, Severity
 
 CONTEXT = 16  # characters before a cut inside a word, for patterns that look behind
 # Scripts written without blanks: Thai to Myanmar, Khmer, Kana, Han.
@@ -46,17 +46,22 @@ class Ending(Protocol):
 
 
 @runtime_checkable
-class Follower(Protocol):
-    """A detector that needs more than a pattern to be followed in a stream."""
-
-    @property
-    def name(self) -> str:
-        """See Detector.name."""
+class Holder(Protocol):
+    """A detector that needs more than a pattern to say what is still open."""
 
     def holds(self, text: str) -> int:
         """Return where that begins which stands at the end of `text` and may become something
         to be found; the length of `text` where nothing does.
         """
+
+
+@runtime_checkable
+class Follower(Holder, Protocol):
+    """A detector whose findings go on over many words, or come of a whole text."""
+
+    @property
+    def name(self) -> str:
+        """See Detector.name."""
 
     def ending(self, text: str) -> Ending:
         """Return what follows a finding that reaches to the end of `text`, and may go on."""
@@ -68,7 +73,7 @@ class Follower(Protocol):
 class Watch(Protocol):
     """Sees the units of one stream in order, and what only they together give away."""
 
-    def __call__(self, unit: str) -> Sequence[Hit]:
+    def __call__(self, unit: str, /) -> Sequence[Hit]:
         """Return what is to be said about this unit, after those before it."""
 
 
@@ -98,7 +103,7 @@ class Openings:
         if joined:
             alone.append(re.compile("|".join(_scoped(pattern) for pattern in joined)))
         self._patterns = tuple(alone)
-        self._followers = tuple(one for one in detectors if isinstance(one, Follower))
+        self._holders = tuple(one for one in detectors if isinstance(one, Holder))
 
     def begin(self, text: str) -> int:
         """Return where the first that is still open begins; the length of `text` for none."""
@@ -107,8 +112,8 @@ class Openings:
             match = pattern.search(text)
             if match is not None and match.start() < first:
                 first = match.start()
-        for follower in self._followers:
-            first = min(first, follower.holds(text))
+        for holder in self._holders:
+            first = min(first, holder.holds(text))
         return first
 
 
@@ -134,7 +139,7 @@ def material_end(text: str, start: int) -> int:
 
 
 def _hit(kind: str, start: int, end: int) -> Hit:
-    severity = "critical" if kind == "private_key" else "high"
+    severity: Severity = "critical" if kind == "private_key" else "high"
     return Hit(kind, severity, start, end, f"[redacted {kind.replace('_', ' ')}]")
 
 

@@ -1,0 +1,107 @@
+"""Slurs, threats and insults in an answer, by a short list of whole words and phrases.
+
+The list is data (toxic.yaml) and small: only what has hardly a harmless reading. It sees through
+other letters ("1d10t"), stretched ones and separators, and finds no part of a word, so that
+Scunthorpe passes. It does not see contempt in plain words, other languages, or who is quoted:
+what an encyclopedia cites is found as well. A model of our own kind belongs where that matters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from safety.encoded import apart
+from safety.verdict import Hit, Severity
+
+FILE = Path(__file__).with_name("toxic.yaml")
+_REMOVED = "[removed]"
+_LEET = str.maketrans("013457@$!|€", "oieastasile")
+# A word, and what may be put between its letters.
+_WORD = re.compile(r"[@$]?[^\W_](?:[.*_·@$!|-]{0,2}[^\W_])*")
+_ALONE = re.compile(r"(?<![^\W_])[^\W_](?:[ .-][^\W_])+(?![^\W_])")  # "i d i o t"
+_STRETCHED = re.compile(r"(.)\1\1+")
+
+
+class Toxic:
+    """Finds words and phrases of a list; see Detector and Holder."""
+
+    name = "toxic"
+    opens = None
+
+    def __init__(self, lists: Mapping[str, Any]) -> None:
+        """lists: as in toxic.yaml, by kind."""
+        self._phrases: dict[tuple[str, ...], tuple[str, Severity]] = {
+            tuple(phrase.split()): (kind, listed["severity"])
+            for kind, listed in lists.items()
+            for phrase in (*listed["words"], *listed["phrases"])
+        }
+        self._heads = frozenset(
+            words[:n] for words in self._phrases for n in range(1, len(words) + 1)
+        )
+        self._known = frozenset(word for words in self._phrases for word in words)
+        self._longest = max(map(len, self._phrases), default=1)
+
+    @classmethod
+    def load(cls) -> Toxic:
+        """Return the detector with our list; read once."""
+        return _load()
+
+    def find(self, text: str) -> Sequence[Hit]:
+        """Return each word or phrase of the list; see Detector.find."""
+        words = self._words(text)
+        found = []
+        for first, (word, start, _) in enumerate(words):
+            if (word,) not in self._heads:
+                continue
+            for stop in range(first + 1, min(len(words), first + self._longest) + 1):
+                said = tuple(one for one, _, _ in words[first:stop])
+                if said not in self._heads:
+                    break
+                if said in self._phrases:
+                    kind, severity = self._phrases[said]
+                    found.append(Hit(kind, severity, start, words[stop - 1][2], _REMOVED))
+        return apart(found) if found else ()
+
+    def holds(self, text: str) -> int:
+        """See Holder.holds."""
+        words = self._words(text)
+        if not words:
+            return len(text)
+        _, start, end = words[-1]
+        alone = end - start == 1 or _ALONE.fullmatch(text, start, end) is not None
+        open_ = start if alone else len(text)  # more letters of it may follow
+        for first in range(max(0, len(words) - self._longest), len(words)):
+            if tuple(word for word, _, _ in words[first:]) in self._heads:
+                return min(open_, words[first][1])
+        return open_
+
+    def _words(self, text: str) -> list[tuple[str, int, int]]:
+        """Return the words as the list has them, with their places."""
+        places = [match.span() for match in _WORD.finditer(text)]
+        for match in _ALONE.finditer(text):
+            start, end = match.span()
+            places = [place for place in places if place[1] <= start or place[0] >= end]
+            places.append((start, end))
+        return [(self._folded(text[start:end]), start, end) for start, end in sorted(places)]
+
+    def _folded(self, word: str) -> str:
+        word = word.casefold()
+        if not (word.isascii() and word.isalpha()):
+            parts = unicodedata.normalize("NFKD", word).translate(_LEET)
+            word = "".join(letter for letter in parts if letter.isalpha())
+        if word in self._known or not _STRETCHED.search(word):
+            return word
+        twice = _STRETCHED.sub(r"\1\1", word)
+        return twice if twice in self._known else _STRETCHED.sub(r"\1", word)
+
+
+@lru_cache(maxsize=1)
+def _load() -> Toxic:
+    return Toxic(yaml.safe_load(FILE.read_text(encoding="utf-8")))
