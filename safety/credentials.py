@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from safety.verdict import Edit, Severity, apply
+from safety.fold import fold
+from safety.verdict import Edit, Hit, Severity, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,45 @@ FORMATS: tuple[Format, ...] = (
 _EXAMPLE = re.compile(r"EXAMPLE", re.IGNORECASE)
 
 
+# What has a blank in it: a key's block, and the words around an AWS secret.
+_OPENS = re.compile(
+    r"(?:-----BEGIN (?:[A-Z0-9]{0,10} ){0,4}"
+    r"|-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END )[\s\S])*"
+    r"(?:-----END (?:[A-Z0-9]{1,10} ){0,4})?"
+    r"|(?i:aws)[\s\S]{0,52})\Z"
+)
+
+
+class Credentials:
+    """Finds credentials; a `Detector`."""
+
+    name = "credentials"
+    opens = _OPENS
+
+    def find(self, text: str) -> list[Hit]:
+        """Return the credentials in `text`, in order, none overlapping another."""
+        hits: list[Hit] = []
+        found = sorted(find(text), key=lambda one: (one[1].start, -one[1].end))
+        for kind, edit in found:
+            if not hits or edit.start >= hits[-1].end:
+                hits.append(Hit(kind.kind, kind.severity, edit.start, edit.end, edit.replacement))
+        return hits
+
+
 def redact(text: str) -> str:
     """Return `text` without credentials; for traces and logs, which no check stands before."""
     return apply(text, (edit for _, edit in find(text)))
 
 
 def find(text: str) -> list[tuple[Format, Edit]]:
-    """Return each credential in `text` with the edit that takes it out."""
+    """Return each credential in `text` with the edit that takes it out.
+
+    Invisible characters and look-alike forms inside a token do not hide it.
+    """
+    folded = fold(text)
     return [
-        (kind, Edit(match.start(), match.end(), f"[redacted {kind.kind.replace('_', ' ')}]"))
+        (kind, Edit(*folded.span(*match.span()), f"[redacted {kind.kind.replace('_', ' ')}]"))
         for kind in FORMATS
-        for match in kind.pattern.finditer(text)
+        for match in kind.pattern.finditer(folded.text)
         if not _EXAMPLE.search(match.group())
     ]

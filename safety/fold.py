@@ -43,8 +43,8 @@ _ALIKE = "АВЕЅІЈКМНОРСТУХԌԚԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧавс
 _DRAWN = "ABESIJKMHOPCTYXGQWABEZHIKMNOPTYXabcdehijklmhopqstyvwxabenikvoptuxy"
 _TO_LATIN = str.maketrans(_ALIKE, _DRAWN)
 _LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
-MIXED = f"(?:[{_LATIN}][{_ALIKE}]|[{_ALIKE}][{_LATIN}])"
-"""Pattern: a letter drawn like a Latin one beside a Latin one."""
+MIXED = f"(?:[{_ALIKE}](?:(?<=[{_LATIN}].)|(?=[{_LATIN}])))"
+"""Pattern: a letter that is drawn like a Latin one and stands beside one."""
 _MIXED = re.compile(MIXED)
 _LETTERS = re.compile(f"[{_LATIN}{_ALIKE}]+")
 

@@ -24,6 +24,7 @@ _ORDER = {
     )
 }
 _DIGIT = re.compile(r"\d")
+_FEWEST = 4  # digits of what a word announces: 3/4/62
 # As near to each other as in the shortest of the numbers with a form of their own.
 _DIGITS = re.compile(r"\d(?:\D{0,4}\d){5}")
 
@@ -81,7 +82,10 @@ class Pii:
             yield from network.emails(text)
         if _DIGIT.search(text) or ":" in text:
             yield from network.addresses(text)
-            yield from identity.labelled(text)
+            if len(_DIGIT.findall(text)) >= _FEWEST:
+                yield from identity.labelled(text)
+        if "<<" in text:
+            yield from identity.documents(text)
         if _DIGITS.search(text):
             starts = labels.starts(text)
             yield from payments.cards(text, starts)

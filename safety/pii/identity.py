@@ -119,6 +119,8 @@ NATIONAL = (
 """What announces a number of those that have no form of their own."""
 # Rules whose numbers begin with letters need more than the beginnings of digits.
 _LETTERED = re.compile(rf"{EDGE}[A-Z]{{1,6}} ?\d")
+# All have six digits close together; two years in a sentence are none of them.
+_DENSE = re.compile(r"[A-Z]{0,6}[ -]?\d(?:\D{0,2}\d){5}")
 
 # A line of a passport that machines read: number, nation, birth, sex, expiry (ICAO 9303).
 _MACHINE = re.compile(
@@ -156,6 +158,8 @@ _ANY_LABEL = re.compile(words(LABELLED))
 def numbers(text: str, starts: Iterable[int]) -> Iterator[Found]:
     """Yield the numbers with a form of their own in a folded text; some overlap."""
     for start in sorted({*starts, *(match.start() for match in _LETTERED.finditer(text))}):
+        if not _DENSE.match(text, start):
+            continue
         if (match := _SSN.match(text, start)) and (score := _ssn(match, text)):
             yield Found("us_ssn", start, match.end(), score)
         for rule in _RULES:
@@ -169,7 +173,7 @@ def numbers(text: str, starts: Iterable[int]) -> Iterator[Found]:
 
 
 def labelled(text: str) -> Iterator[Found]:
-    """Yield what a word announces, and the lines of travel documents that machines read."""
+    """Yield what only a word before it tells: passports, licences, dates of birth."""
     if _ANY_LABEL.search(text):
         for kind, pattern in (
             ("passport", _PASSPORT),
@@ -178,8 +182,10 @@ def labelled(text: str) -> Iterator[Found]:
         ):
             for match in pattern.finditer(text):
                 yield Found(kind, match.start(1), match.end(1), 0.8)
-    if "<" not in text:
-        return
+
+
+def documents(text: str) -> Iterator[Found]:
+    """Yield the lines of travel documents that machines read."""
     for match in _MACHINE.finditer(text):
         fields = ((match[1], match[2]), (match[3], match[4]), (match[5], match[6]))
         if all(machine_readable(field) == int(digit) for field, digit in fields):

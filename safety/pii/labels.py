@@ -124,13 +124,13 @@ _SPOKEN = words(
 ANNOUNCED = re.compile(rf"{PHONE}(?:[^\w\s]|\s|{_SPOKEN}){{0,10}}\Z")
 """A label of a phone at the end of what stands before a number, with next to nothing between."""
 
-_FILLER = words("number* no nr num nº numer nummer* numéro n is was id code".split())
-_THING = rf"{words(THINGS)}(?:[^\w\s]|\s|{_FILLER}){{0,6}}"
-DIRECT = re.compile(rf"{_THING}\Z")
+FILLER = (
+    rf"(?:[^\w\s]|\s|{words('number* no nr num nº numer nummer* numéro n is was id code'.split())})"
+    "{0,6}"
+)
+"""What may stand between a label and the number right behind it."""
+DIRECT = re.compile(rf"{words(THINGS)}{FILLER}\Z")
 """A label of a thing at the end of what stands before a number, with nothing else between."""
-
-BEFORE = (_THING,)
-"""What stands right before a number and decides what it is."""
 
 SPACELESS_LABELS = (*_PHONES_SPACELESS, *_CARDS_SPACELESS)
 # Where such a word was cut, its first letter is the beginning of it.

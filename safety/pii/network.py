@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from safety.pii.checksums import base58check, bech32
 from safety.pii.found import Found
-from safety.pii.labels import SPACELESS, WORD, words
+from safety.pii.labels import FILLER, SPACELESS, WORD, words
 
 
 _LOCAL = re.compile(rf"{WORD}(?:{WORD}|[.+%'~-]){{0,254}}\Z")
@@ -21,39 +21,44 @@ _LONGEST = 256  # characters before the @
 # icon@2x.png and its like are pictures
 _FILES = frozenset(("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "map"))
 
+_DOTS = re.compile(r"\d\.\d{1,3}\.\d")
 _IPV4 = re.compile(
     r"(?<![\w.])(?<!\w[-_])(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}"
     r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?!\w)(?!\.\d)(?!-\w)(?!%)"
 )
 # An address, but of nobody.
 _NOBODY = re.compile(r"127\.0\.0\.1|0\.0\.0\.0|255\.255\.")
-_DOTTED = words(
-    (
-        "version* ver v release* rev revision build* section* sec chapter* clause* article* "
-        "figure fig table paragraph step item oid firmware driver kernel"
-    ).split()
-)
-_NUMBER_OF = rf"(?:{_DOTTED}|§)[\s.:#=-]{{0,3}}(?:(?:number|no|is)[\s.:]{{0,2}})?"
-_NUMBERED = re.compile(rf"{_NUMBER_OF}\Z")
+DOTTED = (
+    "version* ver v release* rev revision build* section* sec chapter* clause* article* "
+    "figure fig table paragraph step item oid firmware driver kernel"
+).split()
+"""What announces a number with dots that is no address."""
+_NUMBERED = re.compile(rf"(?:{words(DOTTED)}|§){FILLER}\Z")
+_VERSION = 40  # characters of a label and what stands behind it
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:.]{3,46}(?!\w)")
+_PAIRS = re.compile(r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}[0-9A-Fa-f:.-]{6}")
 _MAC = re.compile(
     r"(?<![\w:.-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}"
     r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-])"
 )
 _WALLET = re.compile(
-    r"(?<![^\W_])(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|(?:bc1|ltc1)[02-9ac-hj-np-z]{11,71}"
-    r"|(?:BC1|LTC1)[02-9AC-HJ-NP-Z]{11,71}|0x[0-9A-Fa-f]{40})(?![^\W_])"
+    r"(?:[13](?<![^\W_].)[1-9A-HJ-NP-Za-km-z]{25,34}|[bl](?<![^\W_].)t?c1[02-9ac-hj-np-z]{11,71}"
+    r"|[BL](?<![^\W_].)T?C1[02-9AC-HJ-NP-Z]{11,71}|0(?<![^\W_].)x[0-9A-Fa-f]{40})(?![^\W_])"
 )
 _URL = re.compile(r"(?i)(?<![^\W_])(?:https?://|ftp://|www\.(?=\w))[^\s<>\"`|\\^]{1,2000}")
 _TRAILING = ".,;:!?'*_)]}"
-BEFORE = (_NUMBER_OF,)
-
-
 def addresses(text: str) -> Iterator[Found]:
     """Yield the addresses of machines and wallets in a folded text; some overlap."""
-    yield from _ips(text)
-    for match in _MAC.finditer(text):
-        yield Found("mac_address", match.start(), match.end())
+    if _DOTS.search(text):
+        for match in _IPV4.finditer(text):
+            before = max(0, match.start() - _VERSION)
+            if not _NOBODY.match(match[0]) and not _NUMBERED.search(text, before, match.start()):
+                yield Found("ip_address", match.start(), match.end())
+    if text.count(":") > 1:
+        yield from _ipv6(text)
+    if _PAIRS.search(text):
+        for match in _MAC.finditer(text):
+            yield Found("mac_address", match.start(), match.end())
     for match in _WALLET.finditer(text):
         code = match[0]
         if code.startswith("0x") or (
@@ -89,13 +94,7 @@ def emails(text: str) -> Iterator[Found]:
         at = text.find("@", at + 1)
 
 
-def _ips(text: str) -> Iterator[Found]:
-    for match in _IPV4.finditer(text):
-        before = max(0, match.start() - 24)
-        if not _NOBODY.match(match[0]) and not _NUMBERED.search(text, before, match.start()):
-            yield Found("ip_address", match.start(), match.end())
-    if text.count(":") < 2:
-        return
+def _ipv6(text: str) -> Iterator[Found]:
     for match in _IPV6.finditer(text):
         one = match[0].rstrip(".")
         if one.endswith(":") and not one.endswith("::"):

@@ -19,21 +19,30 @@ def opens(names: tuple[str, ...]) -> re.Pattern[str]:
     changes counts as a digit or a letter here. It may hold a text in vain, never the reverse.
     """
     odd = changed()
-    number = rf"[+(]{{0,2}}[\d{odd}](?:[^\w\n]{{0,4}}[\d{odd}]){{0,40}}\)?[^\w\s]{{0,3}}"
-    going_on = rf"{number}(?:{'|'.join(phones.BEHIND)})?"
+    # Atomic: of a long row of digits a stream asks this at each of them.
+    number = (
+        rf"(?<![\d{odd}])[+(]{{0,2}}(?>[\d{odd}]++(?:[^\w\n]{{1,4}}[\d{odd}]++){{0,20}})"
+        rf"(?:{phones.EXTENSION}\d{{1,6}})?\)?[^\w\s]{{0,3}}"
+    )
+    going_on = rf"{number}(?:{phones.AND}{number})?(?:{'|'.join(phones.BEHIND)})?"
     announcing = labels.words(
         [*labels.PHONES, *labels.CARDS, *labels.SSN, *identity.NATIONAL, *identity.LABELLED, "iban"]
     )
-    before = "|".join((*labels.BEFORE, *network.BEFORE, *phones.BEFORE))
-    account = rf"(?<![^\W_])(?:[^\W\d_]|[{odd}]){{2,6}}[\d{odd}]{{2,6}}"
-    beginnings = (
+    deciding = labels.words([*labels.THINGS, *network.DOTTED, *phones.FIELDS])
+    begins = (
         rf"{announcing}[\s\S]{{0,{_REACH}}}",
-        rf"(?:{before})\s{{0,2}}(?:{going_on})?",
-        going_on,
-        rf"{account}(?:[\s-]?(?:[^\W_]|[{odd}])){{0,40}}",
-        rf"(?:[{odd}]|{MIXED})[\s\S]{{0,{_LONGEST}}}",
-        rf"(?:{'|'.join(labels.SPACELESS_LABELS)})[\s\S]{{0,{_REACH}}}",
-        f"(?:{labels.CUT})",
+        rf"(?:{deciding}{labels.FILLER}|{phones.MINE})\s{{0,2}}(?:{going_on})?",
+        rf"(?:[^\W\d_]|[{odd}]){{2,6}}[\d{odd}]{{2,6}}(?:[\s-]?(?:[^\W_]|[{odd}])){{0,40}}",  # IBAN
         *names,
     )
-    return re.compile(rf"(?:{'|'.join(beginnings)})\s{{0,2}}\Z")
+    other = (
+        rf"(?:[{odd}]|{MIXED})[\s\S]{{0,{_LONGEST}}}",
+        rf"(?:{'|'.join(labels.SPACELESS_LABELS)})[\s\S]{{0,{_REACH}}}",
+        rf"§{labels.FILLER}(?:{going_on})?",
+        labels.CUT,
+    )
+    # By what the first character can be: most fit none of the three.
+    return re.compile(
+        rf"(?:(?<![^\W_])(?=[^\W\d_])(?:{'|'.join(begins)})|{going_on}"
+        rf"|(?=[^\x00-\x7f])(?:{'|'.join(other)}))\s{{0,2}}\Z"
+    )

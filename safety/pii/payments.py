@@ -12,7 +12,7 @@ from safety.pii.labels import CARD, DIRECT, WORD, distance
 # In one piece, in groups of four, as American Express and Diners print them, digit by digit.
 _CARD = re.compile(
     r"(?:\d{12,19}|\d{4}([ .-]{1,2})\d{4}\1\d{4}(?:\1\d{1,4}){0,2}"
-    rf"|3\d{{3}}([ .-])\d{{6}}\2\d{{4,5}}|(?:\d ){{12,18}}\d)(?!{WORD})"
+    rf"|3\d{{3}}([ .-])\d{{6}}\2\d{{4,5}}|(?<!\d )(?:\d ){{12,18}}\d)(?!{WORD})"
 )
 _SEPARATOR = re.compile(r"[ .-]+")
 # Issuers' first digits (ISO/IEC 7812) with the lengths of their numbers.
@@ -62,6 +62,8 @@ def cards(text: str, starts: Iterable[int]) -> Iterator[Found]:
 
 def _ends(shape: str, start: int) -> list[int]:
     """Return where a card may end, longest first: before each of the last groups."""
+    if shape[1:2] == " ":
+        return [start + len(shape)]  # digit by digit
     cuts = [start + match.start() for match in _SEPARATOR.finditer(shape)]
     return [start + len(shape), *reversed(cuts)]
 

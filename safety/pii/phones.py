@@ -19,13 +19,14 @@ from safety.pii.labels import ANNOUNCED, DIRECT, LONGEST, PHONE, REACH, WORD, di
 
 _EDGE = re.compile(r"(?<![$€£¥#%+])(?<!\d,)")
 _STOP = rf"(?!{WORD})(?![-./]\d)(?!,\d{{3}})(?!%)"
-_EXTENSION_WORD = r"[\s,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)"
-_EXTENSION = rf"(?P<ext>{_EXTENSION_WORD}[ .:]{{0,2}}\d{{1,6}})?"
+EXTENSION = r"[\s,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)[\s.:]{0,2}"
+"""What stands between a number and its extension."""
+_EXTENSION = rf"(?P<ext>{EXTENSION}\d{{1,6}})?"
 # North America: three, three and four, the first two not beginning with 0 or 1.
 _AMERICAN = re.compile(
     rf"(?:(?:\+?[178]|001)[-. ]?)?"
     r"(?:\([2-9]\d\d\)[ .-]?[2-9]\d\d[-. ]\d{4}|[2-9]\d\d([-. /])[2-9]\d\d[-. ]\d{4})"
-    rf"{_EXTENSION}{_STOP}(?! ?\d{{2}})"
+    rf"{_EXTENSION}{_STOP}"
 )
 _WORLD = re.compile(
     rf"\(?(?:\+ ?|00(?=[1-9]\d?\d?[ /(-]))(?P<code>[1-9]\d{{0,3}})\)?(?:[ ./-]{{0,2}}\(\d{{1,5}}\))?"
@@ -61,19 +62,19 @@ _LABEL = re.compile(PHONE)
 _LIST = 60  # characters between a label and the second number in a row that it announces
 
 # What stands before a number in a list, and behind one in a sentence.
-_FIELD = (
-    words("home work office main direct desk reception private business büro bureau".split())
-    + "[:.]?|"
-    + words("h w m t p f o".split())
-    + "[:.]"
-)
-_FIELD_BEFORE = re.compile(rf"(?:{_FIELD})\s?\Z")
-_MINE = (
+_NAMED = "home work office main direct desk reception private business büro bureau".split()
+_LETTERS = "h w m t p f o".split()
+FIELDS = [*_NAMED, *_LETTERS]
+"""What announces a number in a list, as "Office: "."""
+_FIELD_BEFORE = re.compile(rf"(?:{words(_NAMED)}[:.]?|{words(_LETTERS)}[:.])\s?\Z")
+_OWNER = (
     words("my your his her their our".split())
     + rf"(?:\s{words('new old other current mobile direct'.split())})?"
 )
 _NUMBER = r"\s[nN]umber(?:\sis|\swas|'s)?[\s:]{0,2}"
-_NUMBER_BEFORE = re.compile(rf"{_MINE}{_NUMBER}\Z")
+_NUMBER_BEFORE = re.compile(rf"{_OWNER}{_NUMBER}\Z")
+MINE = rf"{_OWNER}(?:{_NUMBER})?"
+"""What announces a number in a sentence, or is about to."""
 _BETWEEN = words("is was still to as my your his her their our the new old direct".split())
 _AFTER = re.compile(
     rf"[ \-(,:]{{1,3}}(?:{_BETWEEN} ){{0,3}}"
@@ -84,12 +85,11 @@ _AFTER = re.compile(
         ).split()
     )
 )
-_AND = r"[\s,;/&|]{1,3}(?:(?:to|or|and|und|oder|et|ou|y|o|e|i|och|og|en|of)\s{0,2})?"
-_ANOTHER = re.compile(rf"\d{_AND}\Z")
+AND = r"(?:[^\S\n]|[,;/&|]){1,3}(?:(?:to|or|and|und|oder|et|ou|y|o|e|i|och|og|en|of)[^\S\n]{0,2})?"
+"""What stands between two numbers in a list."""
+_ANOTHER = re.compile(rf"\d{AND}\Z")
 
-BEFORE = (rf"(?:{_FIELD})", rf"{_MINE}(?:{_NUMBER})?")
-"""What stands right before a number and decides what it is."""
-BEHIND = (_AND, rf"[\s\-(,:]{{0,3}}(?:{_BETWEEN}\s{{0,2}}){{0,3}}", rf"{_EXTENSION_WORD}[\s.:]{{0,2}}")
+BEHIND = (AND, rf"[\s\-(,:]{{0,3}}(?:{_BETWEEN}\s{{0,2}}){{0,3}}", EXTENSION)
 """What stands behind a number and may go on with more of it, with its label or with another."""
 
 
@@ -102,10 +102,7 @@ def find(text: str, starts: Sequence[int], regions: Sequence[str] = ()) -> Itera
     ends: set[int] = set()
     done = 0
     for start in starts:
-        # A group of digits in a longer row of them is no beginning, but behind a number it is.
-        if start < done or (_IN_ROW.search(text, max(0, start - 3), start) and start - 1 not in ends):
-            continue
-        if found := _formed(text, start):
+        if start >= done and (found := _formed(text, start, ends)):
             yield found
             done = found.end
             ends.add(done)
@@ -123,12 +120,14 @@ def find(text: str, starts: Sequence[int], regions: Sequence[str] = ()) -> Itera
             done = match.end()
 
 
-def _formed(text: str, start: int) -> Found | None:
-    """Return the number at `start` that is known by its form."""
+def _formed(text: str, start: int, ends: set[int]) -> Found | None:
+    """Return the number at `start` that is known by its form; ends: of those before it."""
     match = _WORLD.match(text, start)
-    if match and (end := _international(match)) and not _thing(text, start):
+    if match and (end := _international(match)) and ("+" in match[0] or not _thing(text, start)):
         return Found("phone", start, end, 0.95)
-    for pattern in (_AMERICAN, _AREA, _TRUNK):
+    # A zero in a longer row of groups is no beginning, but behind another number it is.
+    row = _IN_ROW.search(text, max(0, start - 3), start) and start - 1 not in ends
+    for pattern in (_AMERICAN, _AREA) if row else (_AMERICAN, _AREA, _TRUNK):
         match = pattern.match(text, start)
         if match and _likely(match) and not _thing(text, start):
             return Found("phone", start, match.end(), 0.9)
