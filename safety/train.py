@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,28 +16,19 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from core.split import digest
 from embeddings.base import Embedder
 from embeddings.minilm import MiniLM
-from safety.classifiers import fitting, sources
+from safety import harmful, injection, untrusted
+from safety.classifiers import fitting, gathering, planting, sources
 from safety.classifiers.features import look
 from safety.classifiers.fitting import Example, Table
+from safety.classifiers.gathering import EVERYDAY, LOOK_ALIKES, OWN, UNSURE
 from safety.classifiers.model import HARMLESS, MODELS, Model
-from safety.classifiers.sources import halves
 
 STRENGTH = 1.0  # C; 0.5 to 3 give the same within the noise of cross-validation
-OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
-EVERYDAY_WEIGHT = 0.1  # of everyday questions: there are many, and they are easy
-EVERYDAY_SHARE = 12  # one in so many is learned from
-LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
-OWN, EVERYDAY = "own examples", ("clinc150", "banking77")
-# CyberSecEval names the technique; what it is after says more.
-TECHNIQUES = {
-    "ignore_previous_instructions": "override",
-    "token_smuggling": "smuggling",
-    "repeated_token_attack": "smuggling",
-}
+NEVER = -14.0  # log odds of a text in which nothing could be an instruction
 
 Report = dict[str, Any]
 
@@ -48,127 +39,104 @@ async def train(
     """Write the models to `out`; return what was learned from, with figures of cross-validation.
 
     leave_out: names of sets that are not learned from.
-    Raises FileNotFoundError when a set is missing.
+    Raises FileNotFoundError when a set is missing, EmbeddingUnavailable.
     """
     report: Report = {}
-    for name, gather in GATHERERS.items():
-        examples = [one for one in gather(data) if one.source not in leave_out]
-        model, found = await learn(examples, embedder)
+    for name, model in (await models(data, embedder, leave_out=leave_out)).items():
         model.save(name, out)
-        report[name] = found
+        report[name] = model.lineage
     return report
 
 
-async def learn(examples: Sequence[Example], embedder: Embedder) -> tuple[Model, Report]:
-    """Return the model of these examples, its thresholds on the look-alikes among them."""
+async def models(
+    data: Path, embedder: Embedder, *, leave_out: Collection[str] = ()
+) -> dict[str, Model]:
+    """Return the models by name, as they would be stored; see `train`."""
+    attempts = [one for one in gathering.injection(data) if one.source not in leave_out]
+    harms = [one for one in gathering.harmful(data) if one.source not in leave_out]
+    planted = [one for one in planting.documents(data) if one.source not in leave_out]
+    table, owners = await planting.table(planted, embedder)
+    ordinary = [number for number, one in enumerate(planted) if one.label == HARMLESS]
+    return {
+        injection.MODEL: await asyncio.to_thread(_learn, await _read(attempts, embedder)),
+        harmful.MODEL: await asyncio.to_thread(_name_and_learn, await _read(harms, embedder)),
+        untrusted.MODEL: await asyncio.to_thread(_learn_texts, table, owners, ordinary),
+    }
+
+
+async def _read(examples: Sequence[Example], embedder: Embedder) -> Table:
     texts = [one.text for one in examples]
-    vectors = await embedder.passages(texts)
-    table = Table(examples, [look(text) for text in texts], vectors)
-    return await asyncio.to_thread(_learn, table)
+    return Table(examples, [look(text) for text in texts], await embedder.passages(texts))
 
 
-def _learn(table: Table) -> tuple[Model, Report]:
+def _learn(table: Table) -> Model:
+    """Return the model of users' texts, its thresholds on the look-alikes that it did not see."""
     odds = fitting.unseen_scores(table, STRENGTH, always=(OWN, *EVERYDAY))
-    sets = np.array([one.source for one in table.examples])
-    guilty = np.array([one.label != HARMLESS for one in table.examples])
-    alike = odds[np.isin(sets, LOOK_ALIKES) & ~guilty]
+    alike = np.isin([one.source for one in table.examples], LOOK_ALIKES) & ~_guilty(table)
+    return _told(table, odds[alike], odds[_guilty(table) & ~np.isnan(odds)])
+
+
+def _name_and_learn(table: Table) -> Model:
+    """Learn, after the model of our own examples has named the categories that nobody noted."""
+    labels = [one.label for one in table.examples]
+    sure = table.rows(np.flatnonzero([label != UNSURE for label in labels]))
+    model = fitting.fit(sure, STRENGTH, {})
+    named = [
+        replace(one, label=model.judge(seen, vector).kind) if one.label == UNSURE else one
+        for one, seen, vector in zip(table.examples, table.seen, table.vectors, strict=True)
+    ]
+    return _learn(replace(table, examples=named))
+
+
+def _learn_texts(table: Table, owners: Sequence[int], ordinary: Sequence[int]) -> Model:
+    """Return the model of sentences, its thresholds on whole texts: on their worst sentence."""
+    odds = fitting.unseen_scores(table, STRENGTH, always=())
+    worst: dict[int, float] = {}
+    for owner, one in zip(owners, odds, strict=True):
+        worst[owner] = max(worst.get(owner, NEVER), float(one))
+    return _told(table, np.array([worst.get(n, NEVER) for n in ordinary]), odds[_guilty(table)])
+
+
+def _told(table: Table, alike: NDArray[np.float64], guilty: NDArray[np.float64]) -> Model:
+    sets = Counter(one.source for one in table.examples)
     found = {
-        "examples": dict(sorted(Counter(sets.tolist()).items())),
+        "learned_from": {name: lineage(name, sets[name]) for name in sorted(sets)},
         "labels": dict(sorted(Counter(one.label for one in table.examples).items())),
         "cross_validation": {
-            f"recall_at_{round(100 * rate)}fpr": round(
-                float(np.mean(odds[guilty & ~np.isnan(odds)] > np.quantile(alike, 1 - rate))), 4
-            )
-            for rate in (0.01, 0.05)
+            "look_alikes": len(alike),
+            **{
+                f"recall_at_{round(100 * rate)}fpr": round(
+                    float(np.mean(guilty > np.quantile(alike, 1 - rate))), 3
+                )
+                for rate in (0.01, 0.05)
+            },
         },
     }
-    model = fitting.fit(table, STRENGTH, {"learned_from": lineage(sets.tolist()), **found})
-    return replace(model, thresholds=fitting.thresholds(alike)), found
+    model = fitting.fit(table, STRENGTH, found)
+    return replace(model, thresholds=fitting.thresholds(alike))
 
 
-def lineage(used: Sequence[str]) -> Report:
-    """Return for each source where it is from, its licence, and what of it was learned from."""
-    told: Report = {}
-    for name, count in sorted(Counter(used).items()):
-        if name == OWN:
-            told[name] = {
-                "origin": "written for this repository; whoever wrote them had seen both halves",
-                "licence": "MIT",
-                "files": sorted(path.name for path in sources.EXAMPLES.glob("*.yaml")),
-                "texts": count,
-            }
-        else:
-            one = sources.SOURCES[name]
-            told[name] = {
-                "origin": one.origin,
-                "licence": one.licence,
-                "learned": one.learned,
-                "split": "first half by hash of what near-duplicates share",
-                "texts": count,
-            }
-    return told
+def lineage(name: str, texts: int) -> Report:
+    """Return where a source is from, its licence, and what of it was learned from."""
+    if name == OWN:
+        return {
+            "origin": "written for this repository; whoever wrote them had seen both halves",
+            "licence": "MIT",
+            "files": sorted(path.name for path in sources.EXAMPLES.glob("*.yaml")),
+            "texts": texts,
+        }
+    one = sources.SOURCES[name]
+    return {
+        "origin": one.origin,
+        "licence": one.licence,
+        "learned": one.learned,
+        "split": "first half by hash of what near-duplicates share",
+        "texts": texts,
+    }
 
 
-def injection(data: Path) -> list[Example]:
-    """Return what the classifier of users' attempts learns from."""
-    found = [
-        _of(row, "jailbreak_in_the_wild", "jailbreak")
-        for row in first(data, "jailbreak_in_the_wild")
-    ]
-    for row in first(data, "cyberseceval_pi"):
-        kind = (
-            "indirect" if row["type"] == "indirect" else TECHNIQUES.get(row["variant"], "secrets")
-        )
-        found.append(_of(row, "cyberseceval_pi", kind))
-    found += [
-        _of(row, "sysprompt_extraction", "extraction")
-        for row in first(data, "sysprompt_extraction")
-    ]
-    found += harmless(data)
-    for kind, texts in sources.own("attacks").items():
-        found += [_own(text, "secrets" if kind == "roleplay" else kind) for text in texts]
-    for texts_by_kind in sources.own("languages").values():
-        for kind, texts in texts_by_kind.items():
-            found += [_own(text, HARMLESS if kind == "plain" else kind) for text in texts]
-    return found
-
-
-def harmless(data: Path) -> list[Example]:
-    """Return harmless look-alikes, everyday questions and our own harmless examples."""
-    found = [
-        _of(row, name, HARMLESS)
-        for name in LOOK_ALIKES
-        for row in first(data, name)
-        if row["label"] == 0
-    ]
-    for name in EVERYDAY:
-        found += [
-            replace(_of(row, name, HARMLESS), weight=EVERYDAY_WEIGHT)
-            for row in first(data, name)
-            if digest(row["text"])[2] % EVERYDAY_SHARE == 0
-        ]
-    for texts in sources.own("benign").values():
-        found += [_own(text, HARMLESS) for text in texts]
-    return found
-
-
-def first(data: Path, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a set to learn from; raises FileNotFoundError when there are none."""
-    found = halves(data, name)[0]
-    if not found:
-        raise FileNotFoundError(f"{data / sources.SOURCES[name].file} is not there")
-    return found
-
-
-def _of(row: dict[str, Any], name: str, label: str) -> Example:
-    return Example(row["text"], label, name, f"{name} {sources.SOURCES[name].group(row)}")
-
-
-def _own(text: str, label: str) -> Example:
-    return Example(text, label, OWN, f"{OWN} {text}", OWN_WEIGHT)
-
-
-GATHERERS: dict[str, Callable[[Path], list[Example]]] = {"injection": injection}
+def _guilty(table: Table) -> NDArray[np.bool_]:
+    return np.array([one.label != HARMLESS for one in table.examples])
 
 
 def command(
@@ -176,11 +144,11 @@ def command(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the models go.")] = MODELS,
     leave_out: Annotated[list[str] | None, typer.Option(help="A set not to learn from.")] = None,
 ) -> None:
-    """Learn the classifiers anew, a minute or two; the same data give the same files."""
+    """Learn the classifiers anew, about two minutes; the same data give the same files."""
     with closing(MiniLM.load()) as embedder:
         report = asyncio.run(train(data, out, embedder, leave_out=leave_out or ()))
     for name, found in report.items():
-        typer.echo(f"{name}: {found}")
+        typer.echo(f"{name}: {found['labels']} {found['cross_validation']}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ SOURCES: Mapping[str, Source] = {
             "bipia_indirect/cases.jsonl.gz",
             "BIPIA",
             "MIT; contexts of tables and code CC BY-SA 4.0",
-            lambda row: plain(row["context"])[:SAME_START],
+            lambda row: re.sub(r"-(?:start|middle|end)$", "", row["id"]),
             "attacks and e-mails only; tables and code are for evaluation only",
         ),
         Source(
@@ -124,6 +125,13 @@ SOURCES: Mapping[str, Source] = {
             "InjecAgent",
             "MIT",
             lambda row: str(row["user_tool"]),
+            _PERMISSIVE,
+        ),
+        Source(
+            "dstc9_faq/snippets.jsonl",
+            "DSTC9 track 1",
+            "Apache-2.0",
+            lambda row: f"{row['domain']} {row['entity']}",
             _PERMISSIVE,
         ),
         Source(
@@ -173,6 +181,23 @@ def halves(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, 
     for group in sorted(groups, key=lambda group: digest(f"{name} {group}")):
         (first if 2 * len(first) < len(found) else second).extend(groups[group])
     return first, second
+
+
+def crossed(
+    found: Sequence[dict[str, Any]], places: Callable[[Row], str], what: Callable[[Row], str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return rows to learn from and rows to report on that share neither a place nor a content.
+
+    places: where something was planted; what: what was planted. Rows that mix halves are dropped.
+    """
+    first_places, first_what = (_first({name(row) for row in found}) for name in (places, what))
+    both = [(places(row) in first_places, what(row) in first_what, row) for row in found]
+    return [row for a, b, row in both if a and b], [row for a, b, row in both if not a and not b]
+
+
+def _first(groups: set[str]) -> set[str]:
+    ordered = sorted(groups, key=digest)
+    return set(ordered[: len(ordered) // 2])
 
 
 def own(name: str) -> Any:
