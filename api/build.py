@@ -201,7 +201,7 @@ async def guarding(
     policies = await asyncio.to_thread(Policies.load, settings.policy_file)
     await asyncio.to_thread(silence)
     embedder = await embedder_soon
-    yield await asyncio.to_thread(lambda: Guard.build(policies, embedder=embedder, metrics=metrics))
+    yield await asyncio.to_thread(lambda: Guard.build(embedder, policies, metrics=metrics))
 
 
 @asynccontextmanager

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.split import in_first_half
 from evals.cases import read
-from evals.split import in_first_half
 from evals.spread import share
 from safety.pii import KINDS, Pii
 

@@ -202,7 +202,7 @@ def _explain(found: dict[str, Any]) -> None:
 def _guard(policy: Path | None) -> Iterator[Guard]:
     """Give the checks under a policy."""
     with closing(MiniLM.load(1)) as embedder:
-        yield Guard.build(_loaded(policy), embedder=embedder)
+        yield Guard.build(embedder, _loaded(policy))
 
 
 def _loaded(policy: Path | None) -> Policies:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from embeddings.base import Vector
+from embeddings.base import Embedder, Vector
+from safety.classifiers.pieces import Kind
 from safety.forms import BLOCKLIST, FORMS, Form
+from safety.harmful import Harmful
 from safety.injection import Injection
 from safety.policy import TenantPolicy
+from safety.untrusted import Untrusted
 from safety.verdict import About, Direction, Hit
 
 DEADLINE_SECONDS = 5.0  # of each check: far above what it takes, far below what a user waits
@@ -61,37 +64,60 @@ class Formal:
         return () if detector is None else detector.find(subject.text)
 
 
-class Attempt:
-    """Attempts to talk the assistant out of its rules, by a classifier and by signals."""
+class Classified:
+    """What a classifier thinks of a user's text as a whole."""
 
-    name = "injection"
     deadline_seconds = DEADLINE_SECONDS
 
-    def __init__(self) -> None:
-        self._injection = Injection.load()
+    def __init__(self, name: str, classifier: Injection | Harmful) -> None:
+        self.name = name
+        self._classifier = classifier
 
     async def __call__(self, subject: Subject) -> Sequence[Hit]:
         """Return a hit about the whole text, or nothing; raises ValueError without a vector."""
+        rule = subject.policy.rated(self.name)
+        if not rule.enabled:
+            return ()
         if subject.vector is None:
             raise ValueError("the classifier needs the text's embedding")
-        rule = subject.policy.checks.injection
-        return self._injection.hits(
-            subject.text,
-            subject.vector,
-            block_rate=rule.block_rate,
-            warn_rate=rule.warn_rate,
+        return self._classifier.hits(
+            subject.text, subject.vector, block_rate=rule.block_rate, warn_rate=rule.warn_rate
         )
 
 
-def checks() -> dict[Direction, tuple[Check, ...]]:
-    """Return the checks of each direction."""
+class Screened:
+    """Instructions inside texts by strangers."""
+
+    name = "untrusted"
+    deadline_seconds = 4 * DEADLINE_SECONDS  # it may embed a few dozen sentences
+
+    def __init__(self, untrusted: Untrusted) -> None:
+        self._untrusted = untrusted
+
+    async def __call__(self, subject: Subject) -> Sequence[Hit]:
+        """Return a hit for each sentence that reads like an instruction."""
+        rule = subject.policy.rated(self.name)
+        if not rule.enabled:
+            return ()
+        kind: Kind = "tool_result" if subject.direction == "tool_result" else "document"
+        return await self._untrusted.screen(
+            subject.text, kind=kind, block_rate=rule.block_rate, warn_rate=rule.warn_rate
+        )
+
+
+def checks(embedder: Embedder) -> dict[Direction, tuple[Check, ...]]:
+    """Return the checks of each direction. Reads the classifiers' files."""
     form = {name: Formal(name, make) for name, make in FORMS.items()}
     private = (form["pii"], form["credentials"])
-    listed = form[BLOCKLIST]
+    screened = Screened(Untrusted.load(embedder))
+    classified = (
+        Classified("injection", Injection.load()),
+        Classified("harmful", Harmful.load()),
+    )
     return {
-        "input": (Attempt(), listed, *private),
-        "document": private,
-        "tool_arguments": (listed, *private),
-        "tool_result": private,
+        "input": (*classified, form[BLOCKLIST], *private),
+        "document": (screened, *private),
+        "tool_arguments": (form[BLOCKLIST], *private),
+        "tool_result": (screened, *private),
         "output": tuple(form.values()),
     }

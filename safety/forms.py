@@ -6,13 +6,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from safety import credentials
+from safety.code import Code
+from safety.credentials import Credentials
 from safety.leak import Leak
+from safety.links import Links
 from safety.pii import Pii
 from safety.policy import Blocked, TenantPolicy
+from safety.toxic import Toxic
 from safety.verdict import About, Detector, Hit
 
 BLOCKLIST = "blocklist"
+CODE = Code()
 MOST_BLANKS = 4  # between the words of a phrase
 
 Form = Callable[[TenantPolicy, About], Detector | None]
@@ -67,19 +71,6 @@ def _blocklist(lists: tuple[Blocked, ...]) -> Blocklist | None:
     return Blocklist(lists) if lists else None
 
 
-class Credentials:
-    """Keys and tokens."""
-
-    name = "credentials"
-    opens = None
-
-    def find(self, text: str) -> Sequence[Hit]:
-        return [
-            Hit(kind.kind, kind.severity, edit.start, edit.end, edit.replacement)
-            for kind, edit in sorted(credentials.find(text), key=lambda one: one[1].start)
-        ]
-
-
 _leak = lru_cache(maxsize=64)(Leak)  # the same instructions are protected turn after turn
 
 
@@ -88,10 +79,18 @@ def _pii(regions: tuple[str, ...], names: tuple[str, ...]) -> Pii:
     return Pii(regions=regions, names=names)
 
 
+def _links(policy: TenantPolicy, about: About) -> Links:
+    rule = policy.checks.links
+    return Links(rule.hosts, about.sources if rule.from_sources else ())
+
+
 FORMS: Mapping[str, Form] = {
     BLOCKLIST: lambda policy, about: _blocklist(policy.checks.blocklist.lists),
     "pii": lambda policy, about: _pii(policy.checks.pii.regions, about.names),
     "credentials": lambda policy, about: Credentials(),
+    "links": _links,
+    "code": lambda policy, about: CODE,
+    "toxic": lambda policy, about: Toxic.load(),
     "prompt_leak": lambda policy, about: _leak(about.protected) if about.protected else None,
 }
 

@@ -38,7 +38,7 @@ class Guard:
         self,
         guarded: Mapping[Direction, tuple[tuple[Check, ...], AsyncGuard[str]]],
         policies: Policies,
-        embedder: Embedder | None,
+        embedder: Embedder,
         metrics: Metrics,
     ) -> None:
         self._guarded = guarded
@@ -49,9 +49,9 @@ class Guard:
     @classmethod
     def build(
         cls,
+        embedder: Embedder,
         policies: Policies | None = None,
         *,
-        embedder: Embedder | None = None,
         metrics: Metrics | None = None,
         only: Mapping[Direction, Sequence[Check]] | None = None,
     ) -> Guard:
@@ -66,7 +66,10 @@ class Guard:
         silence()
         from safety.validators import guard
 
-        used = {**checks.checks(), **{name: tuple(some) for name, some in (only or {}).items()}}
+        used = {
+            **checks.checks(embedder),
+            **{name: tuple(some) for name, some in (only or {}).items()},
+        }
         for name, some in used.items():
             if not some:
                 raise ValueError(f"a guard for {name} without checks would let everything pass")
@@ -132,7 +135,7 @@ class Guard:
 
         some, guarded = self._guarded[direction]
         vector = None
-        if direction == "input" and self._embedder is not None:
+        if direction == "input":
             vector = await self._embedder.query(text)  # the turn asks for it again, for nothing
         policy = self.policies.of(about.tenant_id)
         asked = Asked(Subject(text, direction, about, policy, vector))

@@ -105,10 +105,10 @@ class Checks(Closed):
 
 
 class Masking(Closed):
-    """Where personal data goes as placeholders such as <EMAIL_1>."""
+    """Who gets placeholders such as <EMAIL_1> in place of personal data."""
 
     model: Literal["never", "hosted", "always"] = "hosted"  # hosted: to models of other companies
-    stored: bool = False  # messages are kept with placeholders
+    traces: bool = True  # Langfuse gets marks in place of it
     restore: frozenset[Literal["answer", "tools"]] = frozenset({"answer", "tools"})
     reversible: bool = True  # False: only a digest of the value is kept, and nothing is restored
 
@@ -140,6 +140,11 @@ class TenantPolicy(Closed):
         """Return how a check is used; one that the policy does not know is used as by default."""
         found: Rule = getattr(self.checks, check, Rule())
         return found
+
+    def rated(self, check: str) -> Rated:
+        """Return how a classifier is used."""
+        rule = self.rule(check)
+        return rule if isinstance(rule, Rated) else Rated()
 
     def action(self, direction: Direction, check: str, hit: Hit) -> Action | None:
         """Return what becomes of a hit; None where the policy does not want to know."""

@@ -77,7 +77,7 @@ def strict(**checks: Any) -> Policies:
 @pytest.fixture(scope="module")
 def guard(embedder: Embedder) -> Guard:
     """The real checks."""
-    return Guard.build(embedder=embedder)
+    return Guard.build(embedder)
 
 
 async def turn(database: Database, guard: Any, *pieces: str) -> list[Event]:
@@ -128,7 +128,7 @@ async def test_a_blocked_answer_ends_with_a_refusal(database: Database, guard: G
 async def test_a_check_that_cannot_run_fails_the_turn(database: Database, embedder: Any) -> None:
     """Neither a message nor an answer passes unchecked."""
     for direction in ("input", "document", "output"):
-        broken = Guard.build(embedder=embedder, only={direction: [Broken()]})
+        broken = Guard.build(embedder, only={direction: [Broken()]})
         log = await turn(database, broken, "Fine [1].")
         assert log[-1].data["error"]["code"] == "check_failed"
         assert "message.finished" not in [event.type for event in log]

@@ -183,7 +183,7 @@ async def test_an_answer_passes_the_checks_of_today(knowing: Database, embedder:
     async with running(used) as runner:
         await ask(runner)
     listed = {"lists": [{"words": ["light"], "severity": "critical"}]}
-    guarded = Guard.build(strict(blocklist=listed), embedder=embedder)
+    guarded = Guard.build(embedder, strict(blocklist=listed))
     async with running(replace(used, guard=guarded)) as runner:
         _, log = await ask(runner)
     assert finished(log)["cached"] is None
@@ -195,7 +195,7 @@ async def test_an_answer_that_a_check_touched_is_not_kept(
 ) -> None:
     """A finding in the output, even one that only warns."""
     listed = {"lists": [{"words": ["light"], "severity": "low"}]}
-    guarded = Guard.build(strict(blocklist=listed), embedder=embedder)
+    guarded = Guard.build(embedder, strict(blocklist=listed))
     used = replace(saying(knowing), guard=guarded)
     async with running(used) as runner:
         for _ in range(2):

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from embeddings.minilm import MiniLM
 from safety.guard import Guard
 
 
 @pytest.fixture(scope="session")
-def guard() -> Guard:
+def guard(embedder: MiniLM) -> Guard:
     """The guard as it is built for production, once a session: guardrails takes seconds."""
-    return Guard.build()
+    return Guard.build(embedder)
