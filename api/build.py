@@ -51,6 +51,7 @@ from nodes.prompts import Prompts
 from nodes.replies import Replies
 from safety import credentials
 from safety.guard import Guard
+from safety.placeholders import mask_plain
 from safety.policy import Policies
 from safety.quiet import silence
 from tgi.models import Models
@@ -89,14 +90,15 @@ async def build(settings: Settings, *, background: bool = True) -> AsyncIterator
     """
     keys_file = settings.api.keys_file  # first: what is wrong with it is told at once
     keys = None if keys_file is None else await asyncio.to_thread(Keys, keys_file)
+    policies = await asyncio.to_thread(Policies.load, settings.safety.policy_file)
     metrics = Metrics()
     async with (
-        started(tracing(settings.langfuse)) as tracer_soon,
+        started(tracing(settings.langfuse, policies)) as tracer_soon,
         started(connect(settings.database)) as database_soon,
         started(model_server(settings.model)) as model_url_soon,
         started(embedding(settings.knowledge)) as embedder_soon,
         started(training(embedder_soon, settings.run.intents_folder)) as intents_soon,
-        started(guarding(settings.safety, embedder_soon, metrics)) as guard_soon,
+        started(guarding(settings.safety, policies, embedder_soon, metrics)) as guard_soon,
     ):
         # Together, so that whatever fails first is told first.
         tracer, database, model_url, embedder, intents, guard = await asyncio.gather(
@@ -195,13 +197,19 @@ async def started(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[Awai
 
 @asynccontextmanager
 async def guarding(
-    settings: SafetySettings, embedder_soon: Awaitable[Embedder], metrics: Metrics
+    settings: SafetySettings,
+    policies: Policies,
+    embedder_soon: Awaitable[Embedder],
+    metrics: Metrics,
 ) -> AsyncIterator[Guard]:
     """Yield the checks; guardrails-ai is imported while the embedding model is."""
-    policies = await asyncio.to_thread(Policies.load, settings.policy_file)
+    key = settings.placeholder_key
+    secret = key.get_secret_value().encode() if key is not None else None
     await asyncio.to_thread(silence)
     embedder = await embedder_soon
-    yield await asyncio.to_thread(lambda: Guard.build(embedder, policies, metrics=metrics))
+    yield await asyncio.to_thread(
+        lambda: Guard.build(embedder, policies, metrics=metrics, key=secret)
+    )
 
 
 @asynccontextmanager
@@ -215,9 +223,11 @@ async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def tracing(settings: LangfuseSettings) -> AsyncIterator[Tracer]:
+async def tracing(settings: LangfuseSettings, policies: Policies) -> AsyncIterator[Tracer]:
     """Yield the tracer; without keys the one that does nothing."""
-    tracer = await langfuse.tracer(settings, release=VERSION, mask=credentials.redact)
+    every = (policies.general, *policies.tenants.values())
+    mask = mask_plain if any(one.masking.traces for one in every) else credentials.redact
+    tracer = await langfuse.tracer(settings, release=VERSION, mask=mask)
     try:
         yield tracer
     finally:

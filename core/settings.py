@@ -199,6 +199,11 @@ class SafetySettings(BaseSettings):
     policy_file: Path | None = Field(
         None, description="What is checked and how strictly. Empty: the one that comes along."
     )
+    placeholder_key: SecretStr | None = Field(
+        None,
+        min_length=MIN_SECRET,
+        description="Digests personal data where a policy keeps no values; 16 characters or more.",
+    )
 
 
 class WebhookSettings(BaseSettings):

@@ -176,6 +176,7 @@ class TurnState(TypedDict, total=False):
     private: bool  # the model has seen text that is the tenant's or the user's own
     stopped: str  # the limit that ended the calls: steps | calls | tokens | repeats
     spent_tokens: int  # of all answers of the model in this turn
+    placeholders: dict[str, str]  # what a model was shown in place of personal data, and that data
     prompt: PromptRecord | None  # None when no model was asked
     raw_answer: str  # what the model wrote
     answer: str  # what the user got

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from core.errors import LeaseLost, OperatorError, ParleyError, RunAbandoned
 from core.telemetry import Trace, Tracer
 from core.turn import TurnState
-from db import checkpoints, events, runs, turns
+from db import checkpoints, events, placeholders, runs, turns
 from db.sql import Statement
 from graphs import chat
 from graphs.account import Account
@@ -305,6 +305,8 @@ class Turn:
         after = [events.last(**whose, events=waiting), self._saving(outcome)]
         if findings := state.get("findings"):
             after.append(self._decided(findings))
+        if known := state.get("placeholders"):
+            after.append(placeholders.saving(known, run_id=lease.run_id, lease_token=lease.token))
         if self._saver.stored:
             after.append(checkpoints.pruning(lease.run_id, lease.token))
         acted = bool(state.get("steps")) or lease.attempt > 1

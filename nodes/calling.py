@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from core.text import scrub
 from core.turn import TALK, CallResult, PromptRecord, ProposedCall, Step, Taint, TurnState
 from nodes.context import Context, Limits
+from safety.masking import Masks
 from safety.neutral import neutralise
 from tools.ledger import Call
 from tools.registry import parse
@@ -70,49 +71,63 @@ def calls(state: TurnState) -> list[ProposedCall]:
     return [call for step in state.get("steps", []) for call in step["calls"]]
 
 
-def step(said: str, chunk: AIMessageChunk | None) -> Step | None:
-    """Return what the model asks for, under ids of our own; None when it asks for nothing."""
+def step(said: str, chunk: AIMessageChunk | None, masks: Masks | None = None) -> Step | None:
+    """Return what the model asks for, under ids of our own; None when it asks for nothing.
+
+    masks: puts back what the placeholders in it stand for.
+    """
+    if masks is not None:
+        said = masks.answer(said)
     wanted = [
         ProposedCall(
             call_id=str(uuid7()),
             tool=scrub(str(one.get("name") or ""))[:MOST_NAME],
-            arguments=scrub(str(one.get("args") or "")),
+            arguments=scrub(_restored(str(one.get("args") or ""), masks)),
         )
         for one in (chunk.tool_call_chunks if chunk is not None else [])
     ]
     return Step(said=said, calls=wanted) if wanted else None
 
 
+def _restored(arguments: str, masks: Masks | None) -> str:
+    return arguments if masks is None else masks.arguments(arguments)
+
+
 def conversation(
-    prompt: PromptRecord, state: TurnState, mark: str
+    prompt: PromptRecord, state: TurnState, mark: str, masks: Masks | None = None
 ) -> list[BaseMessage | tuple[str, str]]:
     """Return the messages to send: the prompt, then each step with the results of its calls.
 
     mark: drawn for this request; what tools returned stands between tags that carry it.
+    masks: takes personal data out of what the steps hold; the prompt has passed it.
     """
+    mask = masks.mask if masks is not None else str
     messages: list[BaseMessage | tuple[str, str]] = [
         (message["role"], message["content"]) for message in prompt["messages"]
     ]
     results = state.get("results", {})
     for one in state.get("steps", []):
         wanted = [
-            ToolCall(name=call["tool"], args=_arguments(call), id=call["call_id"], type="tool_call")
-            for call in one["calls"]
-        ]
-        messages.append(AIMessage(content=one["said"], tool_calls=wanted))
-        messages += [
-            ToolMessage(
-                content=fenced(results[call["call_id"]], mark), tool_call_id=call["call_id"]
+            ToolCall(
+                name=call["tool"],
+                args=_arguments(call, masks),
+                id=call["call_id"],
+                type="tool_call",
             )
             for call in one["calls"]
-            if call["call_id"] in results
+        ]
+        messages.append(AIMessage(content=mask(one["said"]), tool_calls=wanted))
+        messages += [
+            ToolMessage(content=fenced(result, mark, mask), tool_call_id=call["call_id"])
+            for call in one["calls"]
+            if (result := results.get(call["call_id"])) is not None
         ]
     return messages
 
 
-def fenced(result: CallResult, mark: str) -> str:
+def fenced(result: CallResult, mark: str, mask: Callable[[str], str] = str) -> str:
     """Return a result as the model reads it; a failure says so."""
-    text = neutralise(result["text"])
+    text = neutralise(mask(result["text"]))
     told = text if result["status"] == "done" else f"[{result['status']}] {text}"
     return f"<result-{mark}>\n{told}\n</result-{mark}>"
 
@@ -177,9 +192,9 @@ def call_id(call: ProposedCall) -> UUID:
     return UUID(call["call_id"])
 
 
-def _arguments(call: ProposedCall) -> dict[str, Any]:
+def _arguments(call: ProposedCall, masks: Masks | None) -> dict[str, Any]:
     """Return the arguments as an object; what was none is shown as it was."""
     found = parse(call["arguments"])
     if isinstance(found, str):
         return {"unreadable": json.dumps(call["arguments"])[:200]}
-    return found
+    return found if masks is None else dict(masks.masked(found))

@@ -78,7 +78,7 @@ async def generate(state: TurnState, runtime: Runtime[Context]) -> TurnState:
         reply = await refusal(answer.refusal, state["text"], context)
         context.emit("token", {"text": reply})
         return {**update, "answer": update["answer"] + reply, "finish_reason": "content_filter"}
-    if step := calling.step(credentials.redact(answer.raw), answer.asked):
+    if step := calling.step(credentials.redact(answer.raw), answer.asked, answer.masks):
         return {**update, "steps": [*state.get("steps", []), step]}
     if answer.knows_nothing and acting and not state.get("steps"):
         return {**update, "acting": False}  # no task for a tool after all: look it up

@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from core.turn import HistoryMessage, Passage, PromptRecord, TurnState
-from nodes import calling, screening
+from nodes import calling, masking, screening
 from nodes.asking import Answer
 from nodes.budget import Fitted, PartLimits, Parts, fit
 from nodes.context import Context
@@ -21,6 +21,7 @@ from nodes.release import Release
 from nodes.retrieve import source
 from nodes.sampling import parameters
 from nodes.support import SupportCheck
+from safety.masking import Masks
 from tgi.messages import to_wire
 from tgi.offline import EmbedderTokens, EstimatedTokens
 from tgi.profiles import TGI
@@ -66,17 +67,24 @@ class Asking:
             limits = (spec.max_output_tokens, self.prompt.limits.max_output_tokens, room // 2)
             sampling["max_tokens"] = min(sampling["max_tokens"], *filter(None, limits))
         fitted = await self._fit(choice.name, room, sampling["max_tokens"])
+        known = self.state.get("placeholders")
+        masks = await masking.towards(choice.name, self.context, known)
         prompt = self._render(fitted.history, fitted.passages)
+        if masks is not None:
+            prompt = masked(prompt, masks)
+        messages = calling.conversation(prompt, self.state, self.mark, masks)
         tools = self.tools if choice.level != "degraded" else []  # it quotes, it does not act
         update = TurnState(prompt=prompt, parameters=sampling, budget=fitted.record)
         if fitted.passages != self.state.get("passages", []):
             update["passages"] = fitted.passages
             told = [source(number, one) for number, one in enumerate(fitted.passages, 1)]
             self.context.emit("sources", {"passages": told})
+        if masks is not None:
+            update["placeholders"] = masks.known
         return Question(
-            messages=calling.conversation(prompt, self.state, self.mark),
+            messages=messages,
             parameters={**sampling, **calling.offer(tools)},
-            answer=self._answer(fitted.passages),
+            answer=self._answer(fitted.passages, masks),
             tokens=fitted.prompt_tokens,
             update=update,
         )
@@ -117,7 +125,7 @@ class Asking:
             question=self.state["text"],
         )
 
-    def _answer(self, passages: Sequence[Passage]) -> Answer:
+    def _answer(self, passages: Sequence[Passage], masks: Masks | None) -> Answer:
         """Return an answer that nothing has been said in."""
         # A task that no tool is for is heard to its first sentence: "I don't know" is not shown.
         listening = bool(self.state.get("acting")) and not self.state.get("steps")
@@ -125,5 +133,16 @@ class Asking:
         support = SupportCheck(passages, self.context.services.embedder) if self.cites else None
         lead = BREAK if self.state.get("answer", "").strip() else ""
         about = screening.leaving(self.prompt.rules, passages, self.state, self.context)
-        safe = self.context.services.guard.leaving(about)
-        return Answer(safe, gate, Release(self.context, gate, support, lead=lead))
+        safe = self.context.services.guard.leaving(
+            about, restore=masks.answer if masks is not None else None
+        )
+        return Answer(safe, gate, Release(self.context, gate, support, lead=lead), masks)
+
+
+def masked(prompt: PromptRecord, masks: Masks) -> PromptRecord:
+    """Return a prompt without personal data; the system's part is the operator's own."""
+    messages = [
+        one if one["role"] == "system" else {**one, "content": masks.mask(one["content"])}
+        for one in prompt["messages"]
+    ]
+    return PromptRecord(**{**prompt, "messages": messages})

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from core.errors import ModelError
 from core.turn import HistoryMessage, ModelCall
-from nodes import cues, rewriting
+from nodes import cues, masking, rewriting
 from nodes.antecedents import Exchange
 from nodes.context import Context
 from nodes.phrases import content_words, phrases
@@ -91,14 +91,18 @@ async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[st
     """Return what a model makes of the question, and what that took; raises ModelError."""
     template = context.services.prompts["standalone"]
     limit = template.limits.max_output_tokens or context.limits.max_output_tokens
-    prompt = template.render([], exchanges=talk, question=text)
+    masks = await masking.towards(None, context)
+    mask = masks.mask if masks is not None else str
+    told = [Exchange(mask(one.question), mask(one.answer)) for one in talk]
+    prompt = template.render([], exchanges=told, question=mask(text))
     message, call = await context.services.models.ask(
         await context.wish(template.task, tokens=limit),
         [(m["role"], m["content"]) for m in prompt["messages"]],
         max_tokens=limit,
         temperature=0.0,
     )
-    return str(message.content).strip().strip('"').strip(), call
+    said = str(message.content).strip().strip('"').strip()
+    return said if masks is None else masks.restored(said), call
 
 
 async def drift(

@@ -6,6 +6,7 @@ import logging
 
 from core.errors import ModelError
 from core.turn import Intent, ModelCall
+from nodes import masking
 from nodes.context import Context
 from nodes.intents import Guess
 
@@ -43,7 +44,9 @@ async def broken(text: str, guess: Guess, context: Context) -> tuple[Guess, Mode
         return guess, None
     choice, native = chosen
     meanings = {intent.value: MEANINGS[intent] for intent in (guess.intent, second)}
-    prompt = context.services.prompts["tie"].render([], text=text, meanings=meanings)
+    masks = await masking.towards(choice.name, context)
+    told = text if masks is None else masks.mask(text)
+    prompt = context.services.prompts["tie"].render([], text=told, meanings=meanings)
     asked = "\n\n".join(message["content"] for message in prompt["messages"])
     try:
         with models.calling("classify", choice) as call:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core.errors import CheckFailed
+from core.errors import CheckFailed, SettingsInvalid
 from core.metrics import Metrics
 from core.text import MAX_INPUT_CHARACTERS, accept, scrub
 from embeddings.base import Embedder
@@ -18,6 +18,7 @@ from safety.checks import Check, Subject
 from safety.forms import detectors
 from safety.gate import StreamGate
 from safety.leaving import Leaving
+from safety.masking import Masks
 from safety.normalise import normalise
 from safety.policy import Policies
 from safety.verdict import About, Direction, Finding, Hit, Judge, Verdict, decide
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["About", "Finding", "Guard", "Verdict"]
 
 NOBODY = About()
+KEY_VARIABLE = "SAFETY_PLACEHOLDER_KEY"
 Restore = Callable[[str], str]
 
 
@@ -40,11 +42,16 @@ class Guard:
         policies: Policies,
         embedder: Embedder,
         metrics: Metrics,
+        key: bytes | None,
     ) -> None:
         self._guarded = guarded
         self.policies = policies
         self._embedder = embedder
         self._metrics = metrics
+        self._key = key
+        every = (policies.general, *policies.tenants.values())
+        if key is None and not all(policy.masking.reversible for policy in every):
+            raise SettingsInvalid(f"{KEY_VARIABLE}: masking that is not reversible needs a key.")
 
     @classmethod
     def build(
@@ -53,12 +60,15 @@ class Guard:
         policies: Policies | None = None,
         *,
         metrics: Metrics | None = None,
+        key: bytes | None = None,
         only: Mapping[Direction, Sequence[Check]] | None = None,
     ) -> Guard:
         """Return a guard with our checks. Takes seconds: run it in a thread.
 
         embedder: what the classifiers of the input read a text with.
-        only: other checks for these directions. Raises ValueError where there would be none.
+        key: for digests of personal data where its values are not kept.
+        only: other checks for these directions. Raises ValueError where there would be none,
+        SettingsInvalid where a policy needs a key.
         Imports guardrails-ai, with its telemetry off, and opens no connection.
         """
         from safety.quiet import silence
@@ -74,11 +84,11 @@ class Guard:
             if not some:
                 raise ValueError(f"a guard for {name} without checks would let everything pass")
         guarded = {name: (some, guard(f"parley-{name}", some)) for name, some in used.items()}
-        return cls(guarded, policies or Policies.load(), embedder, metrics or Metrics())
+        return cls(guarded, policies or Policies.load(), embedder, metrics or Metrics(), key)
 
     def under(self, policies: Policies) -> Guard:
         """Return the same checks under other policies."""
-        return Guard(self._guarded, policies, self._embedder, self._metrics)
+        return Guard(self._guarded, policies, self._embedder, self._metrics, self._key)
 
     async def check_input(self, text: str, about: About = NOBODY) -> Verdict:
         """Return what a user's text may become; `refusal` names the check that blocks it.
@@ -105,6 +115,10 @@ class Guard:
             return Verdict("")
         verdict = await self._check(direction, text, about)
         return Verdict("", verdict.findings, verdict.refusal) if verdict.refusal else verdict
+
+    def masks(self, about: About, known: Mapping[str, str]) -> Masks:
+        """Return what masks a conversation for a model; known: its placeholders so far."""
+        return Masks(self.policies.of(about.tenant_id), about, known, self._key)
 
     def leaving(self, about: About = NOBODY, *, restore: Restore | None = None) -> Leaving:
         """Return what lets one answer leave while it streams, checked as a whole one would be.

@@ -64,7 +64,8 @@ class Placeholders:
                 done = -minus_end
                 edits.append(Edit(start, done, self._of(kind, text[start:done])))
         covered = [(edit.start, edit.end) for edit in edits]
-        for match in PLACEHOLDER.finditer(text):
+        # Where nothing is restored there is nothing to be mistaken for.
+        for match in PLACEHOLDER.finditer(text) if self._key is None else ():
             if all(match.end() <= start or end <= match.start() for start, end in covered):
                 edits.append(Edit(*match.span(), self._of(_LITERAL, match[0])))
         return apply(text, edits)

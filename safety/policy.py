@@ -157,6 +157,10 @@ class TenantPolicy(Closed):
                 return None if found == "ignore" else found
         return None
 
+    def masks(self, *, hosted: bool) -> bool:
+        """Return whether a model gets placeholders; hosted: it is another company's."""
+        return self.masking.model == "always" or (hosted and self.masking.model == "hosted")
+
     def refusal(self, name: str, language: str) -> str | None:
         """Return the text of a refusal in a language, if the policy has one."""
         return self.refusals.get(language, {}).get(name)
