@@ -139,7 +139,7 @@ class ScriptedGuard:
         """Pass."""
         return Verdict(text)
 
-    def leaving(self, about: About) -> Leaving:
+    def leaving(self, about: About, *, restore: Any = None) -> Leaving:
         """Let everything leave."""
         return Leaving(StreamGate([], lambda check, hit: None), Metrics())
 
