@@ -10,9 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 from safety.verdict import Detector, Hit, Severity
 
+_COMMON = """
+the of and in to that is as by for was on with are from which it an at or this be his its their were
+have also not he other has they such new can into more but some been between many all most one than
+these first would two when after through during there may only while who over used known about where
+including since up both each because under years several world three out found part same then no
+often any well being became private made them within will even around much those later until form
+due before own could large like so number water against among now you your we our us if do does how
+what she her my me should just very here see use using used example
+"""
+_FREQUENT = frozenset(f"{one} " for word in _COMMON.split() for one in (word, word.capitalize()))
+_QUIET: WeakKeyDictionary[Detector, set[str]] = WeakKeyDictionary()
 CONTEXT = 16  # characters before a cut inside a word, for patterns that look behind
 # Scripts written without blanks: Thai to Myanmar, Khmer, Kana, Han.
 _BORDER = re.compile(
@@ -82,11 +94,50 @@ def borders(text: str, start: int, stop: int) -> list[int]:
     return [match.end() for match in _BORDER.finditer(text, start, stop)]
 
 
+def has_border(text: str, start: int) -> bool:
+    """Return whether there is one behind `start`."""
+    return _BORDER.search(text, start) is not None
+
+
 def border_before(text: str, place: int) -> int:
     """Return the last border at or before `place`; 0 when there is none."""
     while place > 0 and not _BORDER.match(text[place - 1]):
         place -= 1
     return place
+
+
+class Quiet:
+    """Remembers which of the commonest words a detector has nothing to say about.
+
+    Half of an English answer is made of these; each is asked about once, not once an answer.
+    It holds words of its own list only, never one of somebody's text.
+    """
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        """Begin with what is known of these detectors."""
+        self._known = [(one, _quiet_of(one)) for one in detectors]
+        self._all = set.intersection(*(known for _, known in self._known)) if detectors else set()
+
+    def holds(self, text: str) -> bool:
+        """Return whether `text` is such a word with a blank, and nothing to any detector."""
+        if text in self._all:
+            return True
+        if text not in _FREQUENT:
+            return False
+        for detector, known in self._known:
+            if text not in known:
+                if detector.find(text) or Openings([detector]).begin(text) < len(text):
+                    return False
+                known.add(text)
+        self._all.add(text)
+        return True
+
+
+def _quiet_of(detector: Detector) -> set[str]:
+    try:
+        return _QUIET.setdefault(detector, set())
+    except TypeError:  # it cannot be kept, so it is asked again in every stream
+        return set()
 
 
 class Openings:
