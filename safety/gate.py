@@ -15,7 +15,6 @@ from safety.units import (
     CONTEXT,
     PLACEHOLDER,
     Ending,
-    Follower,
     KeyEnding,
     Openings,
     Quiet,
@@ -24,6 +23,7 @@ from safety.units import (
     border_before,
     borders,
     has_border,
+    is_follower,
     long_forms,
     material_end,
 )
@@ -85,7 +85,7 @@ class Units:
         self._quiet = Quiet(self._detectors)
         self._openings = Openings(self._detectors)
         self._names_keys = any(one.name == "credentials" for one in detectors)
-        self._followers = [one for one in self._detectors if isinstance(one, Follower)]
+        self._followers = [one for one in self._detectors if is_follower(one)]
         self._followed = {one.name for one in self._followers}
         self._watches: list[tuple[str, Watch]] = [
             (one.name, one.watch()) for one in self._followers
@@ -93,8 +93,8 @@ class Units:
 
     def at_border(self, text: str, context: str) -> _Step | None:
         """Return what becomes of `text`, which ends at a border; None: it has to wait."""
-        if not context and self._quiet.holds(text):
-            return self._settle(text, len(text), [])
+        if not context and (said := self._quiet.asks(text)) != "unknown":
+            return self._settle(text, len(text), []) if said == "nothing" else None
         place = self._openings.begin(context + text if context else text) - len(context)
         if place < len(text):
             place = border_before(text, max(0, place))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Literal, Protocol, TypeGuard
 from weakref import WeakKeyDictionary
 
 from safety.verdict import Detector, Hit, Severity
@@ -57,7 +58,6 @@ class Ending(Protocol):
         """
 
 
-@runtime_checkable
 class Holder(Protocol):
     """A detector that needs more than a pattern to say what is still open."""
 
@@ -67,7 +67,6 @@ class Holder(Protocol):
         """
 
 
-@runtime_checkable
 class Follower(Holder, Protocol):
     """A detector whose findings go on over many words, or come of a whole text."""
 
@@ -89,6 +88,16 @@ class Watch(Protocol):
         """Return what is to be said about this unit, after those before it."""
 
 
+def is_holder(detector: object) -> TypeGuard[Holder]:
+    """Return whether a detector is a Holder; isinstance takes a hundred times as long."""
+    return hasattr(detector, "holds")
+
+
+def is_follower(detector: object) -> TypeGuard[Follower]:
+    """Return whether a detector is a Follower."""
+    return hasattr(detector, "watch")
+
+
 def borders(text: str, start: int, stop: int) -> list[int]:
     """Return the places in (start, stop] behind a blank or a letter of a script without them."""
     return [match.end() for match in _BORDER.finditer(text, start, stop)]
@@ -106,6 +115,14 @@ def border_before(text: str, place: int) -> int:
     return place
 
 
+@lru_cache(maxsize=256)
+def _joined(patterns: tuple[re.Pattern[str], ...]) -> tuple[re.Pattern[str], ...]:
+    """Return the same patterns as one, but for those whose groups have numbers."""
+    alone = [pattern for pattern in patterns if pattern.groups]
+    joined = [_scoped(pattern) for pattern in patterns if not pattern.groups]
+    return (*alone, re.compile("|".join(joined))) if joined else tuple(alone)
+
+
 class Quiet:
     """Remembers which of the commonest words a detector has nothing to say about.
 
@@ -117,20 +134,26 @@ class Quiet:
         """Begin with what is known of these detectors."""
         self._known = [(one, _quiet_of(one)) for one in detectors]
         self._all = set.intersection(*(known for _, known in self._known)) if detectors else set()
+        self._waits = set[str]()  # those that may be the beginning of something
 
-    def holds(self, text: str) -> bool:
-        """Return whether `text` is such a word with a blank, and nothing to any detector."""
+    def asks(self, text: str) -> Literal["nothing", "waits", "unknown"]:
+        """Return what all say of a text that is such a word with a blank; of others: unknown."""
         if text in self._all:
-            return True
+            return "nothing"
+        if text in self._waits:
+            return "waits"
         if text not in _FREQUENT:
-            return False
+            return "unknown"
         for detector, known in self._known:
             if text not in known:
-                if detector.find(text) or Openings([detector]).begin(text) < len(text):
-                    return False
+                if Openings([detector]).begin(text) == 0:
+                    self._waits.add(text)
+                    return "waits"
+                if detector.find(text):
+                    return "unknown"
                 known.add(text)
         self._all.add(text)
-        return True
+        return "nothing"
 
 
 def _quiet_of(detector: Detector) -> set[str]:
@@ -148,13 +171,8 @@ class Openings:
         patterns = [one.opens for one in detectors if one.opens is not None]
         if any(one.name == "credentials" for one in detectors):
             patterns.append(_KEY_OPENS)
-        # Numbers of groups would be others in a combined pattern.
-        alone = [pattern for pattern in patterns if pattern.groups]
-        joined = [pattern for pattern in patterns if not pattern.groups]
-        if joined:
-            alone.append(re.compile("|".join(_scoped(pattern) for pattern in joined)))
-        self._patterns = tuple(alone)
-        self._holders = tuple(one for one in detectors if isinstance(one, Holder))
+        self._patterns = _joined(tuple(patterns))
+        self._holders = tuple(one for one in detectors if is_holder(one))
 
     def begin(self, text: str) -> int:
         """Return where the first that is still open begins; the length of `text` for none."""
