@@ -35,7 +35,8 @@ def readings(text: str, depth: int = _DEPTH) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, decoded) of what in `text` can be read in another way, plain text only."""
     if len(text) < SHORTEST:
         return
-    for needed, pattern, read in _READERS:
+    # What is turned twice is as it was.
+    for needed, pattern, read in _READERS if depth == _DEPTH else _READERS[:-1]:
         if needed not in text:
             continue
         for match in pattern.finditer(text):

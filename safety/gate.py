@@ -101,9 +101,9 @@ class Units:
             if place == 0:
                 return None
         seen = self._look(text, context)
-        while seen and (crossing := [one.start for one in seen if one.spans(place)]):
-            place = border_before(text, min(crossing))
-        return self._settle(text, place, seen) if place else None
+        if any(one.spans(place) for one in seen):
+            return None  # what was found may need the words before it
+        return self._settle(text, place, seen)
 
     def at_end(self, text: str, context: str) -> _Step:
         """Return what becomes of the last of the text."""

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from safety.encoded import apart
+from safety.fold import fold
 from safety.verdict import Hit, Severity
 
 FILE = Path(__file__).with_name("toxic.yaml")
@@ -25,7 +26,8 @@ _REMOVED = "[removed]"
 _AROUND = ".,;:?()\"'"
 _LEET = str.maketrans("013457@$!|€", "oieastasile")
 # A word, and what may be put between its letters.
-_WORD = re.compile(r"[@$]?[^\W_](?:[.*_·@$!|-]{0,2}[^\W_])*")
+_LETTER = "[A-Za-z0-9\u00c0-\u024f\u0370-\u052f]"
+_WORD = re.compile(rf"[@$]?{_LETTER}(?:[.*_·@$!|-]{{0,2}}{_LETTER})*")
 _ALONE = re.compile(r"(?<![^\W_])[^\W_](?:[ .-][^\W_])+(?![^\W_])")  # "i d i o t"
 _STRETCHED = re.compile(r"(.)\1\1+")
 
@@ -113,7 +115,7 @@ class Toxic:
     def _folded(self, word: str) -> str:
         word = word.casefold()
         if not (word.isascii() and word.isalpha()):
-            parts = unicodedata.normalize("NFKD", word).translate(_LEET)
+            parts = unicodedata.normalize("NFKD", fold(word).text).translate(_LEET)
             word = "".join(letter for letter in parts if letter.isalpha())
         if word in self._known or not _STRETCHED.search(word):
             return word

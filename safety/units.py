@@ -169,8 +169,6 @@ class Openings:
     def __init__(self, detectors: Sequence[Detector]) -> None:
         """Combine the patterns of `detectors` into one."""
         patterns = [one.opens for one in detectors if one.opens is not None]
-        if any(one.name == "credentials" for one in detectors):
-            patterns.append(_KEY_OPENS)
         self._patterns = _joined(tuple(patterns))
         self._holders = tuple(one for one in detectors if is_holder(one))
 
