@@ -37,7 +37,7 @@ class _Danger:
 
 
 def _danger(kind: str, severity: Severity, needs: str, pattern: str, opens: str = "") -> _Danger:
-    return _Danger(kind, severity, needs, re.compile(pattern, re.IGNORECASE), opens)
+    return _Danger(kind, severity, needs, re.compile(pattern, re.I | re.A), opens)
 
 
 _DANGERS = (
@@ -217,7 +217,7 @@ _NAMES = frozenset(_COMMANDS.split())
 _WORD = re.compile(r"[a-z]+")
 _SIGNS = re.compile(r"[{>(]|/dev/")
 _OPENS = re.compile(
-    "(?:" + "|".join(one.opens for one in _DANGERS if one.opens) + r")\Z", re.IGNORECASE
+    "(?:" + "|".join(one.opens for one in _DANGERS if one.opens) + r")\Z", re.I | re.A
 )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from safety.encoded import OPENS, apart, readings
 from safety.retold import Retold
-from safety.units import Ending, Watch, WordEnding
+from safety.units import SPACELESS, Ending, Watch, WordEnding
 from safety.verdict import WITHHELD, Hit
 
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
@@ -28,8 +28,8 @@ _ENCODED_WORDS = 5
 _LETTERS = 24
 _SHORTEST = 2 * _TURNED_WORDS - 1  # characters of the shortest stretch
 _GAP = 64  # characters between two words of a stretch
-_CJK = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+# Each letter of a script without blanks counts as a word.
+_WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from safety.encoded import apart
+from safety.units import SPACELESS
 from safety.verdict import Hit
 
 _LINK, _IMAGE = "[link removed]", "[image removed]"
@@ -28,7 +29,7 @@ _ADDRESS = re.compile(
     r"|mailto:(?=[^\s?]{0,100}\?))"
     rf"|(?<![:\w/\\])[\\/]{{2}}(?={_HOST})"
     r"|(?<![\w.@/\\-])www\.(?=[^\s/.]{1,63}\.))"
-    r"[^\s<>\"'`{}|^]*",
+    rf"[^\s<>\"'`{{}}|^{SPACELESS}]*",
     re.IGNORECASE,
 )
 # The target of a link in Markdown, with its title.

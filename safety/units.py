@@ -27,11 +27,13 @@ what she her my me should just very here see use using used example
 _FREQUENT = frozenset(f"{one} " for word in _COMMON.split() for one in (word, word.capitalize()))
 _QUIET: WeakKeyDictionary[Detector, set[str]] = WeakKeyDictionary()
 CONTEXT = 16  # characters before a cut inside a word, for patterns that look behind
-# Scripts written without blanks: Thai to Myanmar, Khmer, Kana, Han.
-_BORDER = re.compile(
-    "[\\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
+# Thai to Myanmar, Khmer, Kana, Han.
+SPACELESS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
 )
+"""The inside of a character class: letters of scripts written without blanks."""
+_BORDER = re.compile(f"[\\s{SPACELESS}]")
 _KEY = r"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 # The beginning of a key block, as long as its end has not come.
 _KEY_OPENS = re.compile(
@@ -42,7 +44,7 @@ _LINE = 40  # characters that look like a line of a key; prose has no such words
 _MATERIAL = re.compile(rf"[A-Za-z0-9+/=]{{{_LINE},}}|-----END [A-Z0-9 ]{{1,40}}-----")
 _LAST_LINE = re.compile(r"(?:\s|\\[nr]){0,4}[A-Za-z0-9+/=]{1,63}(?=\s|\\[nr]|\Z)")
 _TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{10,}(?:\.[\w-]*){0,2}\Z", re.ASCII)
-_WORD_END = re.compile(_BORDER.pattern[:-1] + r"\"'`<>()\[\]{},;|\\]")
+_WORD_END = re.compile(f"[\\s{SPACELESS}" + r"\"'`<>()\[\]{},;|\\]")
 _GAP = 200  # characters of something else that a key block may hold between its lines
 # The placeholder of something personal must not be cut before it is put back.
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{0,30}_\d{1,6}>")
