@@ -15,6 +15,7 @@ from rich.table import Table
 from embeddings.minilm import MiniLM
 from evals import actions, answers, intent, questions, retrieval, support
 from evals.bench import approvals as bench_approvals
+from evals.bench import guards as bench_guards
 from evals.bench import ingest as bench_ingest
 from evals.bench import model as bench_model
 from evals.bench import outage as bench_outage
@@ -125,6 +126,16 @@ def run_bench_approvals(
     """From a decision to its effect, and a long list of what waits."""
     found = bench_approvals.run(decisions=decisions, pending=pending)
     report(asyncio.run(found), json_file)
+
+
+@bench.command("guards")
+def run_bench_guards(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+    answers: Annotated[int, typer.Option(min=20, help="So many paragraphs are streamed.")] = 200,
+) -> None:
+    """What the stream gate costs a chunk, and the checks of each direction a text."""
+    report(asyncio.run(bench_guards.run(data, answers=answers)), json_file)
 
 
 @bench.command("model")

@@ -37,7 +37,7 @@ class _Danger:
 
 
 def _danger(kind: str, severity: Severity, needs: str, pattern: str, opens: str = "") -> _Danger:
-    return _Danger(kind, severity, needs, re.compile(pattern, re.IGNORECASE), opens)
+    return _Danger(kind, severity, needs, re.compile(pattern, re.I | re.A), opens)
 
 
 _DANGERS = (
@@ -47,7 +47,7 @@ _DANGERS = (
         "rm",
         rf"\brm(?=(?:\s{{1,3}}-{{1,2}}[\w=-]{{1,40}}){{0,5}}\s{{1,3}}-(?:\w{{0,6}}r|-recursive))"
         rf"{_OPTIONS}(?:\s{{1,3}}--)?\s{{1,3}}{_QUOTE}{_ROOTS}{_QUOTE}{_END}",
-        rf"\brm(?:\s{{1,3}}-{{1,2}}[\w=-]{{0,40}}){{0,6}}\s{{1,3}}",
+        r"\brm(?:\s{1,3}-{1,2}[\w=-]{0,40}){0,6}\s{1,3}",
     ),
     _danger(
         "destroys_files",
@@ -207,27 +207,36 @@ _DANGERS = (
         r"|\bkill\s{1,3}(?:-(?:9|KILL)\s{1,3})?",
     ),
 )
-# Commands have blanks: a text is looked at where one of these stands in it.
-_HINT = re.compile(
-    r"\b(?:rm|rmtree|find|mkfs|dd|shred|wipefs|blkdiscard|chmod|chown|curl|wget|sh|bash|zsh|dash|iex"
-    r"|invoke-expression|nc|ncat|netcat|powershell|base64|setenforce|ufw|iptables|csrutil|spctl"
-    r"|systemctl|set-mppreference|netsh|drop|truncate|delete|format|del|erase|rd|rmdir|remove-item"
-    r"|vssadmin|reg|cipher|kill)\b|/dev/|\)\s?\{",
-    re.IGNORECASE,
+# Without one of these words, or one of these signs, nothing is looked for.
+_COMMANDS = """
+rm rmtree find mkfs dd shred wipefs blkdiscard chmod chown curl wget sh bash zsh dash iex invoke nc
+ncat netcat powershell base setenforce ufw iptables csrutil spctl systemctl set netsh drop truncate
+delete format del erase rd rmdir remove vssadmin reg cipher kill
+"""
+_NAMES = frozenset(_COMMANDS.split())
+_WORD = re.compile(r"[a-z]+")
+_SIGNS = re.compile(r"[{>(]|/dev/")
+_OPENS = re.compile(
+    "(?:" + "|".join(one.opens for one in _DANGERS if one.opens) + r")\Z", re.I | re.A
 )
 
 
 class Code:
-    """Finds dangerous commands; see Detector."""
+    """Finds dangerous commands; see Detector and Holder."""
 
     name = "code"
-    opens = re.compile(
-        "(?:" + "|".join(one.opens for one in _DANGERS if one.opens) + r")\Z", re.IGNORECASE
-    )
+    opens = None
+
+    def holds(self, text: str) -> int:
+        """See Holder.holds."""
+        if not _may_hold(text):
+            return len(text)
+        match = _OPENS.search(text)
+        return match.start() if match else len(text)
 
     def find(self, text: str) -> Sequence[Hit]:
         """Return each command; see Detector.find."""
-        if not _HINT.search(text):
+        if not _may_hold(text):
             return ()
         lower = text.lower()
         return apart(
@@ -236,3 +245,9 @@ class Code:
             if one.needs in lower
             for match in one.pattern.finditer(text)
         )
+
+
+def _may_hold(text: str) -> bool:
+    if not _NAMES.isdisjoint(_WORD.findall(text.lower())):
+        return True
+    return _SIGNS.search(text) is not None

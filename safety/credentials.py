@@ -69,6 +69,7 @@ FORMATS: tuple[Format, ...] = (
         r"(?=@[\w.-]{1,253})",
     ),
 )
+_SHORTEST = 15  # characters, of a Slack token; a password in a URL may be shorter
 # Makers' own documentation uses these; an answer may repeat them.
 _EXAMPLE = re.compile(r"EXAMPLE", re.IGNORECASE)
 
@@ -108,6 +109,8 @@ def find(text: str) -> list[tuple[Format, Edit]]:
 
     Invisible characters and look-alike forms inside a token do not hide it.
     """
+    if len(text) < _SHORTEST and text.isascii() and "://" not in text:
+        return []  # most of what a stream asks about is a word
     folded = fold(text)
     return [
         (kind, Edit(*folded.span(*match.span()), f"[redacted {kind.kind.replace('_', ' ')}]"))

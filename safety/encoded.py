@@ -24,6 +24,8 @@ _PERCENT = re.compile(r"[!-$&-~]{0,64}(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,64}){2,}")
 _ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{1,6};[!-%'-~]{0,8}){4,}")
 _SPACED = re.compile(r"(?<!\S)(?:[!-~][ .·_-]{1,3}){11,}[!-~](?!\S)")
 _WORD = re.compile(r"[!-~]{20,}")
+# A long word, or many very short ones: without, there is nothing to read.
+_MAY_HOLD = re.compile(r"[!-~]{20}|(?:(?<!\S)[!-~]{1,5}[ .·_\n-]{1,3}){11}|&#")
 # A letter or a byte by itself: what may be the beginning of a spelled-out text.
 OPENS = re.compile(
     r"(?<!\S)(?:[!-~] {1,3})+\Z"
@@ -33,9 +35,10 @@ OPENS = re.compile(
 
 def readings(text: str, depth: int = _DEPTH) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, decoded) of what in `text` can be read in another way, plain text only."""
-    if len(text) < SHORTEST:
+    if len(text) < SHORTEST or not _MAY_HOLD.search(text):
         return
-    for needed, pattern, read in _READERS:
+    # What is turned twice is as it was.
+    for needed, pattern, read in _READERS if depth == _DEPTH else _READERS[:-1]:
         if needed not in text:
             continue
         for match in pattern.finditer(text):

@@ -15,13 +15,15 @@ from safety.units import (
     CONTEXT,
     PLACEHOLDER,
     Ending,
-    Follower,
     KeyEnding,
     Openings,
+    Quiet,
     Watch,
     WordEnding,
     border_before,
     borders,
+    has_border,
+    is_follower,
     long_forms,
     material_end,
 )
@@ -57,7 +59,7 @@ class _Seen:
         return self.start < place < self.end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones take three times as long to make
 class _Step:
     """What becomes of the beginning of the text that is held."""
 
@@ -79,9 +81,11 @@ class Units:
         self._detectors = tuple(detectors)
         self._judge = judge
         self._max_hold = max_hold
+        self._finds = [(one.name, one.find) for one in self._detectors]
+        self._quiet = Quiet(self._detectors)
         self._openings = Openings(self._detectors)
         self._names_keys = any(one.name == "credentials" for one in detectors)
-        self._followers = [one for one in self._detectors if isinstance(one, Follower)]
+        self._followers = [one for one in self._detectors if is_follower(one)]
         self._followed = {one.name for one in self._followers}
         self._watches: list[tuple[str, Watch]] = [
             (one.name, one.watch()) for one in self._followers
@@ -89,15 +93,17 @@ class Units:
 
     def at_border(self, text: str, context: str) -> _Step | None:
         """Return what becomes of `text`, which ends at a border; None: it has to wait."""
-        place = self._openings.begin(context + text) - len(context)
+        if not context and (said := self._quiet.asks(text)) != "unknown":
+            return self._settle(text, len(text), []) if said == "nothing" else None
+        place = self._openings.begin(context + text if context else text) - len(context)
         if place < len(text):
             place = border_before(text, max(0, place))
             if place == 0:
                 return None
         seen = self._look(text, context)
-        while crossing := [one.start for one in seen if one.spans(place)]:
-            place = border_before(text, min(crossing))
-        return self._settle(text, place, seen) if place else None
+        if any(one.spans(place) for one in seen):
+            return None  # what was found may need the words before it
+        return self._settle(text, place, seen)
 
     def at_end(self, text: str, context: str) -> _Step:
         """Return what becomes of the last of the text."""
@@ -155,9 +161,8 @@ class Units:
         """Return what the detectors see in `text`, in order."""
         everything = context + text if context else text
         seen: list[_Seen] = []
-        for detector in self._detectors:
-            if hits := detector.find(everything):
-                name = detector.name
+        for name, find in self._finds:
+            if hits := find(everything):
                 seen += self._judged([(name, hit) for hit in hits], text, context)
         if len(seen) > 1:
             seen.sort(key=lambda one: (one.start, -one.end))
@@ -178,7 +183,8 @@ class Units:
     def _settle(self, text: str, place: int, seen: list[_Seen], *, watched: bool = True) -> _Step:
         """Return what becomes of text[:place], in which no hit is cut in two."""
         unit = text[:place]
-        seen = [one for one in seen if one.end <= place]
+        if seen:
+            seen = [one for one in seen if one.end <= place]
         if watched and self._watches:
             watching = [(name, hit) for name, watch in self._watches for hit in watch(unit)]
             seen = self._judged(watching, unit, "") + seen
@@ -253,11 +259,10 @@ class StreamGate:
         if self.blocked is not None:
             return ""
         self._held += chunk
-        if len(self._held) < self._max_hold and self._ending is None:
-            places = borders(self._held, self._looked, len(self._held))
-            if not places:
-                self._looked = len(self._held)
-                return ""
+        waits = self._ending is None and len(self._held) < self._max_hold
+        if waits and not has_border(self._held, self._looked):
+            self._looked = len(self._held)
+            return ""
         return self._run(final=False)
 
     def finish(self) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from safety.encoded import OPENS, apart, readings
 from safety.retold import Retold
-from safety.units import Ending, Watch, WordEnding
+from safety.units import SPACELESS, Ending, Watch, WordEnding
 from safety.verdict import WITHHELD, Hit
 
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
@@ -26,9 +26,10 @@ WORDS = 12
 _TURNED_WORDS = 6  # nobody writes six words backwards by chance
 _ENCODED_WORDS = 5
 _LETTERS = 24
+_SHORTEST = 2 * _TURNED_WORDS - 1  # characters of the shortest stretch
 _GAP = 64  # characters between two words of a stretch
-_CJK = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+# Each letter of a script without blanks counts as a word.
+_WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Leak:
 
     def find(self, text: str) -> Sequence[Hit]:
         """Return what `text` gives away; see Detector.find."""
+        if len(text) < _SHORTEST:
+            return ()
         hits = [_hit("verbatim", start, end) for start, end in self._verbatim(text)]
         for start, end, decoded in readings(text):
             if next(self._plain.stretches(_words(decoded), _ENCODED_WORDS), None):
@@ -104,6 +107,12 @@ class Leak:
 
     def holds(self, text: str) -> int:
         """See Follower.holds."""
+        last = text.rsplit(None, 1)
+        if last and last[-1].isascii() and last[-1].isalnum():
+            if last[-1].lower() not in self._known:
+                return len(text)  # as most words do
+            if len(last) == 1:
+                return text.index(last[0])
         places = [match.start() for match in _WORD.finditer(text)]
         words = _words(text)
         if not words or words[-1] not in self._known:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from safety.encoded import apart
+from safety.units import SPACELESS
 from safety.verdict import Hit
 
 _LINK, _IMAGE = "[link removed]", "[image removed]"
@@ -28,7 +29,7 @@ _ADDRESS = re.compile(
     r"|mailto:(?=[^\s?]{0,100}\?))"
     rf"|(?<![:\w/\\])[\\/]{{2}}(?={_HOST})"
     r"|(?<![\w.@/\\-])www\.(?=[^\s/.]{1,63}\.))"
-    r"[^\s<>\"'`{}|^]*",
+    rf"[^\s<>\"'`{{}}|^{SPACELESS}]*",
     re.IGNORECASE,
 )
 # The target of a link in Markdown, with its title.
@@ -56,8 +57,8 @@ class Links:
 
     name = "links"
     opens = re.compile(
-        r"\[[^\[\]\n]{0,200}(?:\](?:\(\s?)?)?\Z"
-        r"|\]\([^\s()]{0,400}\s{1,3}(?:\"[^\"\n]{0,100}|'[^'\n]{0,100})?\Z"
+        r"!?\[[^\[\]\n]{0,200}(?:\](?:\(\s{0,3}"
+        r"(?:[^\s()]{1,400}\s{1,3}(?:\"[^\"\n]{0,100}\"?|'[^'\n]{0,100}'?)?\s{0,3})?)?)?\Z"
         rf"|<(?:{_TAGS}|[iI][mM][gG]|IFRAME|SCRIPT)\s[^<>]{{0,300}}\Z"
         r"|(?:src|srcset|poster|url)\s{0,2}[=(]?\s\Z"
     )

@@ -16,14 +16,15 @@ _NOW = 2  # of them in the later of two sentences
 _SPLIT = re.compile(r"(?<=[.!?。！？])\s+|\n+|(?<=[。！？])")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _SUFFIX = re.compile(r"(?<=.{3})(?:ings?|edly|ed|ers?|ions?|ly|es|e|s)\Z")
-_STOP = frozenset(
-    """about above after again all also and any are because been before being below between both
-    but can could did does doing down during each few for from further had has have having her
-    here hers him his how into its itself just may might more most must nor not now off once only
-    other our out over own same she should some such than that the their them then there these
-    they this those through too under until upon very was were what when where which while who
-    whom why will with would you your yours""".split()
-)
+_COMMON = """
+about above after again all also and any are because been before being below between both but can
+could did does doing down during each few for from further had has have having her here hers him
+his how into its itself just may might more most must nor not now off once only other our out over
+own same she should some such than that the their them then there these they this those through
+too under until upon very was were what when where which while who whom why will with would you
+your yours
+"""
+_STOP = frozenset(_COMMON.split())
 
 
 class Retold:
@@ -35,6 +36,7 @@ class Retold:
         self._sentences = [stems for stems in sentences if len(stems) >= _FEWEST]
         self._all = sum(map(len, self._sentences))
         self._known = frozenset[str]().union(*self._sentences)
+        self._begin = frozenset(stem[:3] for stem in self._known)
 
     def told(self, text: str) -> tuple[int, int] | None:
         """Return from where to where `text` tells a large part of it; None where it does not."""
@@ -51,13 +53,18 @@ class Retold:
             start = end
         return None
 
+    def _may_know(self, text: str) -> bool:
+        return any(word[:3] in self._begin for word in _WORD.findall(text.casefold()))
+
     def watch(self) -> Callable[[str], Sequence[Hit]]:
         """Return a memory of what one answer has told; see units.Watch."""
         memory = _Memory(self._sentences, self._all)
 
         def unit(text: str) -> Sequence[Hit]:
             large = False
-            for place, part in enumerate(_SPLIT.split(text)):
+            if not (ends := _SPLIT.search(text)) and not self._may_know(text):
+                return ()
+            for place, part in enumerate(_SPLIT.split(text) if ends else (text,)):
                 if place:
                     memory.ends()
                 if part and (stems := _stems(part) & self._known):

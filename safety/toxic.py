@@ -18,13 +18,16 @@ from typing import Any
 import yaml
 
 from safety.encoded import apart
+from safety.fold import fold
 from safety.verdict import Hit, Severity
 
 FILE = Path(__file__).with_name("toxic.yaml")
 _REMOVED = "[removed]"
+_AROUND = ".,;:?()\"'"
 _LEET = str.maketrans("013457@$!|€", "oieastasile")
 # A word, and what may be put between its letters.
-_WORD = re.compile(r"[@$]?[^\W_](?:[.*_·@$!|-]{0,2}[^\W_])*")
+_LETTER = "[A-Za-z0-9\u00c0-\u024f\u0370-\u052f]"
+_WORD = re.compile(rf"[@$]?{_LETTER}(?:[.*_·@$!|-]{{0,2}}{_LETTER})*")
 _ALONE = re.compile(r"(?<![^\W_])[^\W_](?:[ .-][^\W_])+(?![^\W_])")  # "i d i o t"
 _STRETCHED = re.compile(r"(.)\1\1+")
 
@@ -46,6 +49,7 @@ class Toxic:
             words[:n] for words in self._phrases for n in range(1, len(words) + 1)
         )
         self._known = frozenset(word for words in self._phrases for word in words)
+        self._first = frozenset(words[0] for words in self._phrases)
         self._longest = max(map(len, self._phrases), default=1)
 
     @classmethod
@@ -55,6 +59,8 @@ class Toxic:
 
     def find(self, text: str) -> Sequence[Hit]:
         """Return each word or phrase of the list; see Detector.find."""
+        if self._is_plain(text):
+            return ()
         words = self._words(text)
         found = []
         for first, (word, start, _) in enumerate(words):
@@ -71,6 +77,8 @@ class Toxic:
 
     def holds(self, text: str) -> int:
         """See Holder.holds."""
+        if self._is_plain(text):
+            return len(text)
         words = self._words(text)
         if not words:
             return len(text)
@@ -81,6 +89,19 @@ class Toxic:
             if tuple(word for word, _, _ in words[first:]) in self._heads:
                 return min(open_, words[first][1])
         return open_
+
+    def _is_plain(self, text: str) -> bool:
+        """Return whether it is words as they are spelled, and none of them on the list."""
+        words = text.split()
+        known = self._known if len(words) > 1 else self._first
+        for word in words:
+            core = word.strip(_AROUND)
+            if len(core) < 2 or not (core.isascii() and core.isalpha()):
+                return False
+            core = core.lower()
+            if core in known or _STRETCHED.search(core):
+                return False
+        return True
 
     def _words(self, text: str) -> list[tuple[str, int, int]]:
         """Return the words as the list has them, with their places."""
@@ -94,7 +115,7 @@ class Toxic:
     def _folded(self, word: str) -> str:
         word = word.casefold()
         if not (word.isascii() and word.isalpha()):
-            parts = unicodedata.normalize("NFKD", word).translate(_LEET)
+            parts = unicodedata.normalize("NFKD", fold(word).text).translate(_LEET)
             word = "".join(letter for letter in parts if letter.isalpha())
         if word in self._known or not _STRETCHED.search(word):
             return word

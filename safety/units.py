@@ -9,16 +9,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Literal, Protocol, TypeGuard
+from weakref import WeakKeyDictionary
 
 from safety.verdict import Detector, Hit, Severity
 
+_COMMON = """
+the of and in to that is as by for was on with are from which it an at or this be his its their were
+have also not he other has they such new can into more but some been between many all most one than
+these first would two when after through during there may only while who over used known about where
+including since up both each because under years several world three out found part same then no
+often any well being became private made them within will even around much those later until form
+due before own could large like so number water against among now you your we our us if do does how
+what she her my me should just very here see use using used example
+"""
+_FREQUENT = frozenset(f"{one} " for word in _COMMON.split() for one in (word, word.capitalize()))
+_QUIET: WeakKeyDictionary[Detector, set[str]] = WeakKeyDictionary()
 CONTEXT = 16  # characters before a cut inside a word, for patterns that look behind
-# Scripts written without blanks: Thai to Myanmar, Khmer, Kana, Han.
-_BORDER = re.compile(
-    "[\\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003ffff]"
+# Thai to Myanmar, Khmer, Kana, Han.
+SPACELESS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
 )
+"""The inside of a character class: letters of scripts written without blanks."""
+_BORDER = re.compile(f"[\\s{SPACELESS}]")
 _KEY = r"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 # The beginning of a key block, as long as its end has not come.
 _KEY_OPENS = re.compile(
@@ -29,7 +44,7 @@ _LINE = 40  # characters that look like a line of a key; prose has no such words
 _MATERIAL = re.compile(rf"[A-Za-z0-9+/=]{{{_LINE},}}|-----END [A-Z0-9 ]{{1,40}}-----")
 _LAST_LINE = re.compile(r"(?:\s|\\[nr]){0,4}[A-Za-z0-9+/=]{1,63}(?=\s|\\[nr]|\Z)")
 _TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{10,}(?:\.[\w-]*){0,2}\Z", re.ASCII)
-_WORD_END = re.compile(_BORDER.pattern[:-1] + r"\"'`<>()\[\]{},;|\\]")
+_WORD_END = re.compile(f"[\\s{SPACELESS}" + r"\"'`<>()\[\]{},;|\\]")
 _GAP = 200  # characters of something else that a key block may hold between its lines
 # The placeholder of something personal must not be cut before it is put back.
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{0,30}_\d{1,6}>")
@@ -45,7 +60,6 @@ class Ending(Protocol):
         """
 
 
-@runtime_checkable
 class Holder(Protocol):
     """A detector that needs more than a pattern to say what is still open."""
 
@@ -55,7 +69,6 @@ class Holder(Protocol):
         """
 
 
-@runtime_checkable
 class Follower(Holder, Protocol):
     """A detector whose findings go on over many words, or come of a whole text."""
 
@@ -77,9 +90,24 @@ class Watch(Protocol):
         """Return what is to be said about this unit, after those before it."""
 
 
+def is_holder(detector: object) -> TypeGuard[Holder]:
+    """Return whether a detector is a Holder; isinstance takes a hundred times as long."""
+    return hasattr(detector, "holds")
+
+
+def is_follower(detector: object) -> TypeGuard[Follower]:
+    """Return whether a detector is a Follower."""
+    return hasattr(detector, "watch")
+
+
 def borders(text: str, start: int, stop: int) -> list[int]:
     """Return the places in (start, stop] behind a blank or a letter of a script without them."""
     return [match.end() for match in _BORDER.finditer(text, start, stop)]
+
+
+def has_border(text: str, start: int) -> bool:
+    """Return whether there is one behind `start`."""
+    return _BORDER.search(text, start) is not None
 
 
 def border_before(text: str, place: int) -> int:
@@ -89,21 +117,62 @@ def border_before(text: str, place: int) -> int:
     return place
 
 
+@lru_cache(maxsize=256)
+def _joined(patterns: tuple[re.Pattern[str], ...]) -> tuple[re.Pattern[str], ...]:
+    """Return the same patterns as one, but for those whose groups have numbers."""
+    alone = [pattern for pattern in patterns if pattern.groups]
+    joined = [_scoped(pattern) for pattern in patterns if not pattern.groups]
+    return (*alone, re.compile("|".join(joined))) if joined else tuple(alone)
+
+
+class Quiet:
+    """Remembers which of the commonest words a detector has nothing to say about.
+
+    Half of an English answer is made of these; each is asked about once, not once an answer.
+    It holds words of its own list only, never one of somebody's text.
+    """
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        """Begin with what is known of these detectors."""
+        self._known = [(one, _quiet_of(one)) for one in detectors]
+        self._all = set.intersection(*(known for _, known in self._known)) if detectors else set()
+        self._waits = set[str]()  # those that may be the beginning of something
+
+    def asks(self, text: str) -> Literal["nothing", "waits", "unknown"]:
+        """Return what all say of a text that is such a word with a blank; of others: unknown."""
+        if text in self._all:
+            return "nothing"
+        if text in self._waits:
+            return "waits"
+        if text not in _FREQUENT:
+            return "unknown"
+        for detector, known in self._known:
+            if text not in known:
+                if Openings([detector]).begin(text) == 0:
+                    self._waits.add(text)
+                    return "waits"
+                if detector.find(text):
+                    return "unknown"
+                known.add(text)
+        self._all.add(text)
+        return "nothing"
+
+
+def _quiet_of(detector: Detector) -> set[str]:
+    try:
+        return _QUIET.setdefault(detector, set())
+    except TypeError:  # it cannot be kept, so it is asked again in every stream
+        return set()
+
+
 class Openings:
     """What all detectors together may still be waiting for."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         """Combine the patterns of `detectors` into one."""
         patterns = [one.opens for one in detectors if one.opens is not None]
-        if any(one.name == "credentials" for one in detectors):
-            patterns.append(_KEY_OPENS)
-        # Numbers of groups would be others in a combined pattern.
-        alone = [pattern for pattern in patterns if pattern.groups]
-        joined = [pattern for pattern in patterns if not pattern.groups]
-        if joined:
-            alone.append(re.compile("|".join(_scoped(pattern) for pattern in joined)))
-        self._patterns = tuple(alone)
-        self._holders = tuple(one for one in detectors if isinstance(one, Holder))
+        self._patterns = _joined(tuple(patterns))
+        self._holders = tuple(one for one in detectors if is_holder(one))
 
     def begin(self, text: str) -> int:
         """Return where the first that is still open begins; the length of `text` for none."""
