@@ -109,7 +109,9 @@ def mask_plain(text: str) -> str:
     """
     credentials, pii = _detectors()
     hits = (*credentials.find(text), *pii.find(text))
-    return apply(text, (Edit(hit.start, hit.end, hit.replacement) for hit in hits)) if hits else text
+    return (
+        apply(text, (Edit(hit.start, hit.end, hit.replacement) for hit in hits)) if hits else text
+    )
 
 
 @lru_cache(maxsize=1)
