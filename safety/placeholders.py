@@ -97,7 +97,7 @@ class Placeholders:
         """Return what all spellings of a value have in common."""
         plain = value if kind == _LITERAL else fold(value).text.casefold()
         if kind in _NUMBERS:
-            plain = "".join(one for one in plain if one.isalnum() or one == "+")
+            plain = "".join(one for one in plain.replace("(0)", "") if one.isalnum() or one == "+")
         plain = f"{kind} {plain}"
         return hmac.new(self._key, plain.encode(), "sha256").hexdigest() if self._key else plain
 

@@ -132,7 +132,7 @@ _MACHINE = re.compile(
 _MACHINE_NAME = re.compile(r"(?<!\w)P[A-Z<][A-Z<]{3}[A-Z]+<[A-Z<]{20,37}(?!\w)")
 _GAP = r"[^\d\n]{0,24}?(?<!\w)"
 _PASSPORTS = "passport* reisepass* passeport* pasaporte* passaporto* paspoort*"
-_PASSPORT = re.compile(rf"{words(_PASSPORTS)}{_GAP}((?=[A-Z]*\d{{5}})[A-Z0-9]{{6,10}})(?!\w)")
+_PASSPORT = re.compile(rf"{words(_PASSPORTS)}{_GAP}((?=(?:[A-Z]*\d){{5}})[A-Z0-9]{{6,10}})(?!\w)")
 _LICENSES = "driv* führerschein* permis dl"
 _LICENSE = re.compile(
     rf"{words(_LICENSES)}(?:\W{{0,2}}s)?(?:\W{{1,2}}(?i:licen[cs]e|permit)\w?)?{_GAP}"

@@ -56,6 +56,7 @@ _ROUND = re.compile(r"\d{1,3}(?:[ .]000)+")
 _DOUBTFUL = re.compile(r"1\d{9}(?:\d{3})?|\d{1,3}(?:[ .]\d{3})+")
 _SPELLED = re.compile(r"\d(?:[ .-]\d){,7}")  # digit by digit, and too few
 _PAIRS = re.compile(r"\d\d(?:[ .-]\d\d)+")
+_SOCIAL = re.compile(r"\d{3}-\d\d-\d{4}")
 _IN_ROW = re.compile(r"\d \Z")
 _LABEL = re.compile(PHONE)
 _LIST = 60  # characters between a label and the second number in a row that it announces
@@ -138,6 +139,8 @@ def _likely(match: re.Match[str]) -> bool:
     """Return whether digits in the form of a phone number are as many as one has."""
     if _PAIRS.fullmatch(match[0]) and _count(match[0]) != 10:
         return False  # "05 12 23 34 41 07"
+    if _SOCIAL.fullmatch(match[0]):
+        return False
     extension = len(match["ext"] or "")
     return 9 <= _count(match[0][: len(match[0]) - extension]) <= 14 and not _DATE.match(match[0])
 
@@ -194,7 +197,8 @@ def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: i
         return bool(ANNOUNCED.search(text, max(0, start - REACH - LONGEST), start))
     if distance(_LABEL, text, start, reach) is not None:
         return True
-    return not match[0].isdecimal() and any(_valid(match[0], region) for region in regions)
+    grouped = not match[0].isdecimal() and "." not in match[0] and _likely(match)
+    return grouped and any(_valid(match[0], region) for region in regions)
 
 
 def _valid(number: str, region: str) -> bool:
