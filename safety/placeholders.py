@@ -3,7 +3,7 @@
 A value becomes `<EMAIL_1>`: the same in every message of a conversation, in whatever spelling.
 The mapping stays on the server, and only who holds it can restore. What already looks like a
 placeholder when a text comes in, because a person or a document wrote it, becomes one itself,
-`<TEXT_1>`, so that it comes back as it was written and as nobody's value.
+`<WRITTEN_1>`, so that it comes back as it was written and as nobody's value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]{0,30})_([1-9]\d{0,5})>")
 OPENS = re.compile(r"<(?:[A-Z][A-Z_]{0,30}\d{0,6})?\Z")
 """The end of a text that may be the beginning of a placeholder."""
 
-_LITERAL = "TEXT"
+_LITERAL = "WRITTEN"  # no word that announces a number, as "text" does
 # Kinds whose spellings differ in blanks, dashes and brackets.
 _NUMBERS = frozenset(
     ("PHONE", "CREDIT_CARD", "IBAN", "US_SSN", "NATIONAL_ID", "PASSPORT", "US_DRIVER_LICENSE")

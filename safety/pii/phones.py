@@ -197,7 +197,8 @@ def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: i
         return bool(ANNOUNCED.search(text, max(0, start - REACH - LONGEST), start))
     if distance(_LABEL, text, start, reach) is not None:
         return True
-    grouped = not match[0].isdecimal() and "." not in match[0] and _likely(match)
+    alone = not _IN_ROW.search(text, max(0, start - 3), start)
+    grouped = alone and not match[0].isdecimal() and "." not in match[0] and _likely(match)
     return grouped and any(_valid(match[0], region) for region in regions)
 
 

@@ -28,11 +28,7 @@ def found(text: str, detector: Pii = PII) -> list[tuple[str, str]]:
         ("phone", "(01483) 614007", "We are at {}, ask for Jo."),
         ("phone", "415-555-2671 ext. 12", "Try {}."),
         ("phone", "449 4898", "You can reach us at {}"),
-        (
-            "phone",
-            "449 4898",
-            "{} is my number? No: {0}-Office".replace("{0}", "{}")[:16] + " phone",
-        ),
+        ("phone", "449 4898", "{} is my phone"),
         ("phone", "1732233600", "Phone: {}"),
         ("phone", "13800138000", "我的电话是{}"),
         ("phone", "8 (955) 597-97-11", "тел. {}"),
