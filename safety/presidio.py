@@ -51,10 +51,10 @@ class Presidio:
         Raises SettingsInvalid where the extra is not installed.
         """
         try:
-            analyzer = importlib.import_module("presidio_analyzer")
-            spacy = importlib.import_module("spacy")
-            tldextract = importlib.import_module("tldextract")
-            nlp = importlib.import_module("presidio_analyzer.nlp_engine")
+            analyzer: Any = importlib.import_module("presidio_analyzer")
+            spacy: Any = importlib.import_module("spacy")
+            tldextract: Any = importlib.import_module("tldextract")
+            nlp: Any = importlib.import_module("presidio_analyzer.nlp_engine")
         except ImportError as error:
             raise SettingsInvalid(
                 "Presidio's recognisers need the extra presidio: pip install presidio-analyzer."

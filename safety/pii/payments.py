@@ -53,7 +53,9 @@ def cards(text: str, starts: Iterable[int]) -> Iterator[Found]:
     done = 0
     for start in starts:
         match = _CARD.match(text, start) if start >= done else None
-        for end in _ends(match[0], start) if match else ():
+        if match is None:
+            continue
+        for end in _ends(match[0], start):
             if score := _likely(re.sub("[ .-]", "", text[start:end]), text, start, match[0]):
                 yield Found("credit_card", start, end, score)
                 done = end

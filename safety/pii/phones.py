@@ -181,7 +181,8 @@ def _lengths(country: int) -> frozenset[int]:
         found = tables.metadata_for_nongeo_region(country)
     else:
         found = tables.metadata_for_region(region)
-    return frozenset(found.general_desc.possible_length if found else ())
+    general = found.general_desc if found else None
+    return frozenset(general.possible_length if general else ())
 
 
 def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: int) -> bool:
