@@ -63,7 +63,7 @@ class Presidio:
         offline = tldextract.TLDExtract(suffix_list_urls=())
         tldextract.extract = tldextract.tldextract.extract = offline
 
-        class Blank(nlp.SpacyNlpEngine):  # type: ignore[misc,name-defined]  # of a module at run time
+        class Blank(nlp.SpacyNlpEngine):  # type: ignore[misc]  # of a module at run time
             """A pipeline without a model."""
 
             def __init__(self) -> None:
