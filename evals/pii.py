@@ -49,11 +49,10 @@ async def run(data: Path) -> dict[str, Any]:
     if not kept:
         return {}
     detector, with_pages = Pii(), Pii([*KINDS, "url"])
+    pages = figures(kept, lambda text: spans(with_pages, text), COVERED | {"URL": "url"})
     return {
         **figures(kept, lambda text: spans(detector, text), COVERED),
-        "with_url": figures(kept, lambda text: spans(with_pages, text), COVERED | {"URL": "url"})[
-            "by_kind"
-        ]["url"],
+        "url": pages["by_kind"].get("url", {}),
         "plain_patterns": figures(kept, plain, COVERED),
     }
 

@@ -76,9 +76,9 @@ _EXAMPLE = re.compile(r"EXAMPLE", re.IGNORECASE)
 
 # What has a blank in it: a key's block, and the words around an AWS secret.
 _OPENS = re.compile(
-    r"(?:-----BEGIN (?:[A-Z0-9]{0,10} ){0,4}"
+    r"(?:-----BEGIN(?: [A-Z0-9]{0,10}){0,5}"
     r"|-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END )[\s\S])*"
-    r"(?:-----END (?:[A-Z0-9]{1,10} ){0,4})?"
+    r"(?:-----END(?: [A-Z0-9]{0,10}){0,5})?"
     r"|(?i:aws)[\s\S]{0,52})\Z"
 )
 

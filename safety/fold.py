@@ -27,12 +27,15 @@ _INVISIBLE = (
 _CONTROLS = "\x00-\x08\x0e-\x1b\x7f"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _HIDDEN = re.compile(f"[{_INVISIBLE}]")
-_DASHES = "\u058a\u05be\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u2e3a\u2e3b"
+_DASHES = (
+    "\u058a\u05be\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u2e3a\u2e3b"
+)
 _SAME = str.maketrans(_DASHES + "\u1680\u0085\u2028\u2029", "-" * len(_DASHES) + " \n\n\n")
 # Marks that make one character of a letter and themselves.
 _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f"
 )
+_HAS_NO_DIGIT = re.compile(r"\D+")
 _MARK = re.compile(f"[{_MARKS}]")
 # All of Unicode that folding may change: the planes behind these are ideographs and private use.
 _PLANES = (*range(0x80, 0x20000), *range(0x2F800, 0x2FA20), *range(0xE0000, 0xE1000))
@@ -93,16 +96,18 @@ def fold(text: str) -> Folded:
     return Folded(_latin(text))
 
 
-@lru_cache(maxsize=1)
-def changed() -> str:
-    """Return the inside of a character class: all that folding changes wherever it stands.
+@lru_cache(maxsize=2)
+def changed(*, to_digits: bool = False) -> str:
+    """Return the inside of a character class: what folding changes wherever it stands.
 
-    Blanks, dashes and digits are left out: patterns that care have classes for these.
+    to_digits: only what becomes a digit, or nothing. Blanks, dashes and decimal digits are left
+    out: patterns that care have classes for these.
     """
     return _ranges(
         code
         for code in _codes()
         if not (chr(code).isspace() or chr(code).isdecimal() or chr(code) in _DASHES)
+        and not (to_digits and _HAS_NO_DIGIT.fullmatch(_one(chr(code))))
     )
 
 

@@ -3,7 +3,7 @@
 A value becomes `<EMAIL_1>`: the same in every message of a conversation, in whatever spelling.
 The mapping stays on the server, and only who holds it can restore. What already looks like a
 placeholder when a text comes in, because a person or a document wrote it, becomes one itself,
-`<TEXT_1>`, so that it comes back as it was written and as nobody's value.
+`<WRITTEN_1>`, so that it comes back as it was written and as nobody's value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]{0,30})_([1-9]\d{0,5})>")
 OPENS = re.compile(r"<(?:[A-Z][A-Z_]{0,30}\d{0,6})?\Z")
 """The end of a text that may be the beginning of a placeholder."""
 
-_LITERAL = "TEXT"
+_LITERAL = "WRITTEN"  # no word that announces a number, as "text" does
 # Kinds whose spellings differ in blanks, dashes and brackets.
 _NUMBERS = frozenset(
     ("PHONE", "CREDIT_CARD", "IBAN", "US_SSN", "NATIONAL_ID", "PASSPORT", "US_DRIVER_LICENSE")
@@ -97,7 +97,7 @@ class Placeholders:
         """Return what all spellings of a value have in common."""
         plain = value if kind == _LITERAL else fold(value).text.casefold()
         if kind in _NUMBERS:
-            plain = "".join(one for one in plain if one.isalnum() or one == "+")
+            plain = "".join(one for one in plain.replace("(0)", "") if one.isalnum() or one == "+")
         plain = f"{kind} {plain}"
         return hmac.new(self._key, plain.encode(), "sha256").hexdigest() if self._key else plain
 
@@ -109,7 +109,9 @@ def mask_plain(text: str) -> str:
     """
     credentials, pii = _detectors()
     hits = (*credentials.find(text), *pii.find(text))
-    return apply(text, (Edit(hit.start, hit.end, hit.replacement) for hit in hits)) if hits else text
+    return (
+        apply(text, (Edit(hit.start, hit.end, hit.replacement) for hit in hits)) if hits else text
+    )
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from safety.fold import fold
@@ -16,13 +17,22 @@ KINDS = tuple(kind for kind in SEVERITIES if kind != "url")
 """What is looked for unless asked otherwise; addresses of pages are mostly no secret."""
 
 # Of two that overlap the earlier kind stands, then the surer, then the longer.
-_ORDER = {
-    kind: place
-    for place, kind in enumerate(
-        "url email iban credit_card us_ssn us_driver_license passport national_id ip_address "
-        "mac_address crypto_wallet date_of_birth phone name".split()
-    )
-}
+_ORDER = (
+    "url",
+    "email",
+    "iban",
+    "credit_card",
+    "us_ssn",
+    "us_driver_license",
+    "passport",
+    "national_id",
+    "ip_address",
+    "mac_address",
+    "crypto_wallet",
+    "date_of_birth",
+    "phone",
+    "name",
+)
 _DIGIT = re.compile(r"\d")
 _FEWEST = 4  # digits of what a word announces: 3/4/62
 # As near to each other as in the shortest of the numbers with a form of their own.
@@ -58,12 +68,7 @@ class Pii:
         found = [one for one in self._candidates(folded.text) if one.kind in self.kinds]
         if not found:
             return []
-        found.sort(key=lambda one: (_ORDER[one.kind], -one.score, one.start - one.end))
-        kept: list[Found] = []
-        for one in found:
-            if all(one.end <= other.start or other.end <= one.start for other in kept):
-                kept.append(one)
-        kept.sort(key=lambda one: one.start)
+        kept = _apart(found)
         return [
             Hit(
                 one.kind,
@@ -93,3 +98,15 @@ class Pii:
             yield from identity.numbers(text, starts)
             yield from phones.find(text, starts, self._regions)
         yield from self._names.find(text)
+
+
+def _apart(found: list[Found]) -> list[Found]:
+    """Return those that stand, in order of their place: none overlaps another."""
+    found.sort(key=lambda one: (_ORDER.index(one.kind), -one.score, one.start - one.end))
+    kept: list[Found] = []
+    for one in found:
+        place = bisect_left(kept, one.start, key=lambda other: other.start)
+        before = place == 0 or kept[place - 1].end <= one.start
+        if before and (place == len(kept) or one.end <= kept[place].start):
+            kept.insert(place, one)
+    return kept

@@ -14,7 +14,6 @@ from safety.pii.checksums import luhn, machine_readable, mod11_10, verhoeff, wei
 from safety.pii.found import Found
 from safety.pii.labels import DIRECT, EDGE, SSN, WORD, distance, words
 
-
 _STOP = rf"(?!{WORD})(?![-.]\d)"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _MONTH = r"(?:0[1-9]|1[0-2])"
@@ -33,7 +32,7 @@ class Rule:
 
 
 def _rule(pattern: str, right: Callable[[str], bool], *labels: str) -> Rule:
-    label = re.compile(words(labels)) if labels else None
+    label = re.compile(words(*labels)) if labels else None
     return Rule(re.compile(pattern + _STOP), right, label)
 
 
@@ -42,12 +41,16 @@ def _dni(code: str) -> bool:
     return "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == code[-1]
 
 
+_DIGITS_AND_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ODD = (
+    *(1, 0, 5, 7, 9, 13, 15, 17, 19, 21) * 2,
+    *(2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+)
+
+
 def _fiscal(code: str) -> bool:
     # Decreto ministeriale of 23 December 1976: odd places have values of their own.
-    odd = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-                   (1, 0, 5, 7, 9, 13, 15, 17, 19, 21) * 1
-                   + (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
-                   strict=True))  # fmt: skip
+    odd = dict(zip(_DIGITS_AND_LETTERS, _ODD, strict=True))
     total = sum(
         int(one, 36) - (0 if one.isdigit() else 10) if place % 2 else odd[one]
         for place, one in enumerate(code[:-1])
@@ -115,7 +118,7 @@ _RULES = (
 NATIONAL = (
     "bsn burgerservicenummer sofinummer steuer* idnr tin pesel sin social aadhaar aadhar uidai nhs "
     "cpr"
-).split()
+)
 """What announces a number of those that have no form of their own."""
 # Rules whose numbers begin with letters need more than the beginnings of digits.
 _LETTERED = re.compile(rf"{EDGE}[A-Z]{{1,6}} ?\d")
@@ -128,9 +131,9 @@ _MACHINE = re.compile(
 )
 _MACHINE_NAME = re.compile(r"(?<!\w)P[A-Z<][A-Z<]{3}[A-Z]+<[A-Z<]{20,37}(?!\w)")
 _GAP = r"[^\d\n]{0,24}?(?<!\w)"
-_PASSPORTS = "passport* reisepass* passeport* pasaporte* passaporto* paspoort*".split()
-_PASSPORT = re.compile(rf"{words(_PASSPORTS)}{_GAP}((?=[A-Z]*\d{{5}})[A-Z0-9]{{6,10}})(?!\w)")
-_LICENSES = "driv* führerschein* permis dl".split()
+_PASSPORTS = "passport* reisepass* passeport* pasaporte* passaporto* paspoort*"
+_PASSPORT = re.compile(rf"{words(_PASSPORTS)}{_GAP}((?=(?:[A-Z]*\d){{5}})[A-Z0-9]{{6,10}})(?!\w)")
+_LICENSES = "driv* führerschein* permis dl"
 _LICENSE = re.compile(
     rf"{words(_LICENSES)}(?:\W{{0,2}}s)?(?:\W{{1,2}}(?i:licen[cs]e|permit)\w?)?{_GAP}"
     r"((?=(?:[A-Z-]*\d){4})[A-Z0-9](?:[A-Z0-9]|-(?=[A-Z0-9])){4,20})(?!\w)"
@@ -138,7 +141,7 @@ _LICENSE = re.compile(
 _BIRTHS = (
     "born birth* dob bday geboren geburts* naissance né née nacid* nacimiento nato nata nascita "
     "nascid* nascimento geboortedatum urodz* född født syntynyt рожд* родил*"
-).split()
+)
 _NAMED = (
     r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez|fév|fev|avr|aoû|déc|ene"
     r"|abr|ago|dic|gen|mag|giu|lug|set|ott|out|mei|maj)[^\W\d_]{0,7}\.?"
@@ -150,7 +153,7 @@ _DATE = (
 )
 _BIRTH = re.compile(rf"{words(_BIRTHS)}[^\d\n]{{0,24}}?(?<![^\W_])({_DATE})(?!\w)")
 
-LABELLED = [*_PASSPORTS, *_LICENSES, *_BIRTHS]
+LABELLED = f"{_PASSPORTS} {_LICENSES} {_BIRTHS}"
 """What announces the rest."""
 _ANY_LABEL = re.compile(words(LABELLED))
 

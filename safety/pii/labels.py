@@ -8,7 +8,6 @@ both: finding, and holding.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 REACH = 40  # characters between a label and the number that it is about
 LONGEST = 24  # characters of a label
@@ -41,14 +40,14 @@ def starts(text: str) -> list[int]:
     return found
 
 
-def words(stems: Iterable[str]) -> str:
-    """Return a pattern for whole words in any case; a stem with * goes on to the word's end.
+def words(*lists: str) -> str:
+    """Return a pattern for the words in `lists`, in any case; one with * goes on to its end.
 
-    Stems that begin alike share their beginning (a trie): Python tries alternatives one by one,
+    Words that begin alike share their beginning (a trie): Python tries alternatives one by one,
     and a stream asks for these patterns at every word.
     """
     tree: Tree = {}
-    for stem in stems:
+    for stem in " ".join(lists).split():
         node = tree
         for letter in stem.lower():
             node = node.setdefault(letter, {})
@@ -87,8 +86,11 @@ PHONES = (
     "tfno móvil* movil* celular* llam* llám* chiam* telefoon* mobiel* bel bellen gebeld "
     "telemóvel* telemovel* ligar ligue komórk* zadzwo* dzwo* numer puhelin* soita τηλ* κινητό "
     "тел телефон* звон* позвон* мобильн* טלפון נייד"
-).split()
-_PHONES_SPACELESS = "电话 電話 手机 手機 携帯 전화 휴대폰 هاتف جوال फोन फ़ोन โทร".split()
+)
+_PHONES_SPACELESS = (
+    *("电话", "電話", "手机", "手機", "携帯", "전화", "휴대폰", "هاتف", "جوال"),
+    *("फोन", "फ़ोन", "โทร"),
+)
 PHONE = f"(?:{words(PHONES)}|{'|'.join(_PHONES_SPACELESS)})"
 """What announces a phone number."""
 
@@ -102,30 +104,30 @@ THINGS = (
     "process pid tx txn trx ein vat duns parcel* shipment* package* bestell* rechnung* auftrag* "
     "artikel* konto* sendung* commande* facture* compte référence dossier pedido* factura* "
     "cuenta* ordine* fattura* conto factuur* zamówien*"
-).split()
+)
 """What announces a number that is about a thing."""
 
 CARDS = (
     "card* creditcard* debit* credit* visa mastercard* amex maestro discover jcb diners cc pan "
     "kreditkart* kart* bankkart* carte* cb tarjeta* carta cartão cartao karta karty карта карты "
     "карту"
-).split()
-_CARDS_SPACELESS = "卡 カード 카드".split()
+)
+_CARDS_SPACELESS = ("卡", "カード", "카드")
 CARD = f"(?:{words(CARDS)}|{'|'.join(_CARDS_SPACELESS)})"
 """What announces a payment card."""
 
-SSN = "ssn social itin tin taxpayer*".split()
+SSN = "ssn social itin tin taxpayer*"
 """What announces an American social security number."""
 
 _SPOKEN = words(
     "number* no nr num nº numer nummer* is was at on me us him her them back under unter au al "
-    "le el est ist es to my our your".split()
+    "le el est ist es to my our your"
 )
 ANNOUNCED = re.compile(rf"{PHONE}(?:[^\w\s]|\s|{_SPOKEN}){{0,10}}\Z")
 """A label of a phone at the end of what stands before a number, with next to nothing between."""
 
 FILLER = (
-    rf"(?:[^\w\s]|\s|{words('number* no nr num nº numer nummer* numéro n is was id code'.split())})"
+    rf"(?:[^\w\s]|\s|{words('number* no nr num nº numer nummer* numéro n is was id code')})"
     "{0,6}"
 )
 """What may stand between a label and the number right behind it."""

@@ -10,7 +10,6 @@ from safety.pii.checksums import base58check, bech32
 from safety.pii.found import Found
 from safety.pii.labels import FILLER, SPACELESS, WORD, words
 
-
 _LOCAL = re.compile(rf"{WORD}(?:{WORD}|[.+%'~-]){{0,254}}\Z")
 _LETTER = rf"[^\W\d_{SPACELESS}]"
 _DOMAIN = re.compile(
@@ -31,7 +30,7 @@ _NOBODY = re.compile(r"127\.0\.0\.1|0\.0\.0\.0|255\.255\.")
 DOTTED = (
     "version* ver v release* rev revision build* section* sec chapter* clause* article* "
     "figure fig table paragraph step item oid firmware driver kernel"
-).split()
+)
 """What announces a number with dots that is no address."""
 _NUMBERED = re.compile(rf"(?:{words(DOTTED)}|§){FILLER}\Z")
 _VERSION = 40  # characters of a label and what stands behind it
@@ -47,6 +46,8 @@ _WALLET = re.compile(
 )
 _URL = re.compile(r"(?i)(?<![^\W_])(?:https?://|ftp://|www\.(?=\w))[^\s<>\"`|\\^]{1,2000}")
 _TRAILING = ".,;:!?'*_)]}"
+
+
 def addresses(text: str) -> Iterator[Found]:
     """Yield the addresses of machines and wallets in a folded text; some overlap."""
     if _DOTS.search(text):
@@ -72,7 +73,8 @@ def urls(text: str) -> Iterator[Found]:
     for match in _URL.finditer(text):
         end = match.end()
         while text[end - 1] in _TRAILING and not (
-            text[end - 1] == ")" and text.count("(", match.start(), end) >= text.count(")", match.start(), end)
+            text[end - 1] == ")"
+            and text.count("(", match.start(), end) >= text.count(")", match.start(), end)
         ):
             end -= 1
         yield Found("url", match.start(), end)

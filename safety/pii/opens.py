@@ -19,20 +19,24 @@ def opens(names: tuple[str, ...]) -> re.Pattern[str]:
     changes counts as a digit or a letter here. It may hold a text in vain, never the reverse.
     """
     odd = changed()
+    odd_digits = changed(to_digits=True)
+    digit = rf"[\d{odd_digits}]"
+    gap = f"[{odd_digits}]{{0,2}}"
     # Atomic: of a long row of digits a stream asks this at each of them.
     number = (
-        rf"(?<![\d{odd}])[+(]{{0,2}}(?>[\d{odd}]++(?:[^\w\n]{{1,4}}[\d{odd}]++){{0,20}})"
+        rf"(?<!{digit})[+(]{{0,2}}(?>{digit}++(?:[^\w\n]{{1,4}}{digit}++){{0,20}})"
         rf"(?:{phones.EXTENSION}\d{{1,6}})?\)?[^\w\s]{{0,3}}"
     )
     going_on = rf"{number}(?:{phones.AND}{number})?(?:{'|'.join(phones.BEHIND)})?"
     announcing = labels.words(
-        [*labels.PHONES, *labels.CARDS, *labels.SSN, *identity.NATIONAL, *identity.LABELLED, "iban"]
+        labels.PHONES, labels.CARDS, labels.SSN, identity.NATIONAL, identity.LABELLED, "iban"
     )
-    deciding = labels.words([*labels.THINGS, *network.DOTTED, *phones.FIELDS])
+    deciding = labels.words(labels.THINGS, network.DOTTED, phones.FIELDS)
     begins = (
         rf"{announcing}[\s\S]{{0,{_REACH}}}",
         rf"(?:{deciding}{labels.FILLER}|{phones.MINE})\s{{0,2}}(?:{going_on})?",
-        rf"(?:[^\W\d_]|[{odd}]){{2,6}}[\d{odd}]{{2,6}}(?:[\s-]?(?:[^\W_]|[{odd}])){{0,40}}",  # IBAN
+        # An IBAN.
+        rf"[^\W\d_]{gap}[^\W\d_]{gap}{digit}{gap}{digit}(?:[\s-]?[\w{odd_digits}]){{0,40}}",
         *names,
     )
     other = (

@@ -53,7 +53,9 @@ def cards(text: str, starts: Iterable[int]) -> Iterator[Found]:
     done = 0
     for start in starts:
         match = _CARD.match(text, start) if start >= done else None
-        for end in _ends(match[0], start) if match else ():
+        if match is None:
+            continue
+        for end in _ends(match[0], start):
             if score := _likely(re.sub("[ .-]", "", text[start:end]), text, start, match[0]):
                 yield Found("credit_card", start, end, score)
                 done = end
@@ -102,12 +104,16 @@ def ibans(text: str) -> Iterator[Found]:
         for end, code in codes.items():
             if mod97(code):
                 # With the right check digits and a wrong length: countries change theirs.
-                yield Found("iban", match.start(), end, 1.0 if len(code) == _LENGTHS[country] else 0.8)
+                yield Found(
+                    "iban", match.start(), end, 1.0 if len(code) == _LENGTHS[country] else 0.8
+                )
                 done = end
                 break
         else:
-            if ends and len(codes[ends[0]]) == _LENGTHS[country] and _ACCOUNT.search(
-                text, max(0, match.start() - _NEAR), match.start()
+            if (
+                ends
+                and len(codes[ends[0]]) == _LENGTHS[country]
+                and _ACCOUNT.search(text, max(0, match.start() - _NEAR), match.start())
             ):
                 yield Found("iban", match.start(), ends[0], 0.6)
                 done = ends[0]

@@ -16,12 +16,12 @@ import phonenumbers
 from safety.pii.found import Found
 from safety.pii.labels import ANNOUNCED, DIRECT, LONGEST, PHONE, REACH, WORD, distance, words
 
-
 _EDGE = re.compile(r"(?<![$€£¥#%+])(?<!\d,)")
 _STOP = rf"(?!{WORD})(?![-./]\d)(?!,\d{{3}})(?!%)"
 EXTENSION = r"[\s,;]{0,2}(?i:x|ext\.?|extn\.?|extension|#|app\.?|poste|durchwahl|int\.?)[\s.:]{0,2}"
 """What stands between a number and its extension."""
 _EXTENSION = rf"(?P<ext>{EXTENSION}\d{{1,6}})?"
+_DENSE = re.compile(r"[(+]{0,2}\d(?:\D{0,4}\d){6}")
 # North America: three, three and four, the first two not beginning with 0 or 1.
 _AMERICAN = re.compile(
     rf"(?:(?:\+?[178]|001)[-. ]?)?"
@@ -29,7 +29,8 @@ _AMERICAN = re.compile(
     rf"{_EXTENSION}{_STOP}"
 )
 _WORLD = re.compile(
-    rf"\(?(?:\+ ?|00(?=[1-9]\d?\d?[ /(-]))(?P<code>[1-9]\d{{0,3}})\)?(?:[ ./-]{{0,2}}\(\d{{1,5}}\))?"
+    rf"\(?(?:\+ ?|00(?=[1-9]\d?\d?[ /(-]))(?P<code>[1-9]\d{{0,3}})\)?"
+    rf"(?:[ ./-]{{0,2}}\(\d{{1,5}}\))?"
     rf"(?:[ ./-]{{0,2}}\d){{3,14}}{_EXTENSION}(?!{WORD})"
 )
 # With the zero that is dialled inside a country, in groups.
@@ -43,9 +44,7 @@ _AREA = re.compile(
     rf"(?:-\d{{2,5}}|[- ]\d\d[- ]\d\d){_EXTENSION}{_STOP}"
 )
 # Anything else of that length, where a word announces it.
-_DIGITS = re.compile(
-    rf"(?:\(\d{{1,5}}\)[ -]?)?\d(?:[ ./-]?\d){{5,12}}{_EXTENSION}{_STOP}"
-)
+_DIGITS = re.compile(rf"(?:\(\d{{1,5}}\)[ -]?)?\d(?:[ ./-]?\d){{5,12}}{_EXTENSION}{_STOP}")
 _GROUP_END = re.compile(r"\d(?=[ ./()-]|\Z)")
 _DATE = re.compile(
     r"\(?(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([./-]?)(?:0?[1-9]|1[0-2])\2"
@@ -57,32 +56,30 @@ _ROUND = re.compile(r"\d{1,3}(?:[ .]000)+")
 _DOUBTFUL = re.compile(r"1\d{9}(?:\d{3})?|\d{1,3}(?:[ .]\d{3})+")
 _SPELLED = re.compile(r"\d(?:[ .-]\d){,7}")  # digit by digit, and too few
 _PAIRS = re.compile(r"\d\d(?:[ .-]\d\d)+")
+_SOCIAL = re.compile(r"\d{3}-\d\d-\d{4}")
 _IN_ROW = re.compile(r"\d \Z")
 _LABEL = re.compile(PHONE)
 _LIST = 60  # characters between a label and the second number in a row that it announces
 
 # What stands before a number in a list, and behind one in a sentence.
-_NAMED = "home work office main direct desk reception private business büro bureau".split()
-_LETTERS = "h w m t p f o".split()
-FIELDS = [*_NAMED, *_LETTERS]
+_NAMED = "home work office main direct desk reception private business büro bureau"
+_LETTERS = "h w m t p f o"
+FIELDS = f"{_NAMED} {_LETTERS}"
 """What announces a number in a list, as "Office: "."""
 _FIELD_BEFORE = re.compile(rf"(?:{words(_NAMED)}[:.]?|{words(_LETTERS)}[:.])\s?\Z")
 _OWNER = (
-    words("my your his her their our".split())
-    + rf"(?:\s{words('new old other current mobile direct'.split())})?"
+    words("my your his her their our") + rf"(?:\s{words('new old other current mobile direct')})?"
 )
 _NUMBER = r"\s[nN]umber(?:\sis|\swas|'s)?[\s:]{0,2}"
 _NUMBER_BEFORE = re.compile(rf"{_OWNER}{_NUMBER}\Z")
 MINE = rf"{_OWNER}(?:{_NUMBER})?"
 """What announces a number in a sentence, or is about to."""
-_BETWEEN = words("is was still to as my your his her their our the new old direct".split())
+_BETWEEN = words("is was still to as my your his her their our the new old direct")
 _AFTER = re.compile(
     rf"[ \-(,:]{{1,3}}(?:{_BETWEEN} ){{0,3}}"
     + words(
-        (
-            "office fax home work mobile cell cellphone phone telephone tel desk landline direct "
-            "handy mobil privat büro bureau portable móvil trabajo contacts"
-        ).split()
+        "office fax home work mobile cell cellphone phone telephone tel desk landline direct handy "
+        "mobil privat büro bureau portable móvil trabajo contacts"
     )
 )
 AND = r"(?:[^\S\n]|[,;/&|]){1,3}(?:(?:to|or|and|und|oder|et|ou|y|o|e|i|och|og|en|of)[^\S\n]{0,2})?"
@@ -98,7 +95,7 @@ def find(text: str, starts: Sequence[int], regions: Sequence[str] = ()) -> Itera
 
     regions: two-letter codes of countries whose own numbers are known without a word, in groups.
     """
-    starts = [start for start in starts if _EDGE.match(text, start)]
+    starts = [one for one in starts if _DENSE.match(text, one) and _EDGE.match(text, one)]
     ends: set[int] = set()
     done = 0
     for start in starts:
@@ -142,6 +139,8 @@ def _likely(match: re.Match[str]) -> bool:
     """Return whether digits in the form of a phone number are as many as one has."""
     if _PAIRS.fullmatch(match[0]) and _count(match[0]) != 10:
         return False  # "05 12 23 34 41 07"
+    if _SOCIAL.fullmatch(match[0]):
+        return False
     extension = len(match["ext"] or "")
     return 9 <= _count(match[0][: len(match[0]) - extension]) <= 14 and not _DATE.match(match[0])
 
@@ -162,7 +161,10 @@ def _international(match: re.Match[str]) -> int | None:
     whole = match.end() if match.start("ext") < 0 else match.start("ext")
     text = match.string
     # More digits may follow that belong to something else: the longest that can be is taken.
-    for end in (whole, *(cut.end() for cut in reversed([*_GROUP_END.finditer(text, begin, whole)]))):
+    for end in (
+        whole,
+        *(cut.end() for cut in reversed([*_GROUP_END.finditer(text, begin, whole)])),
+    ):
         if _count(_TRUNK_ZERO.sub("", text[begin:end])) in lengths:
             return match.end() if end == whole else end
     # No number of that country, but nothing else either that begins with a plus.
@@ -179,7 +181,8 @@ def _lengths(country: int) -> frozenset[int]:
         found = tables.metadata_for_nongeo_region(country)
     else:
         found = tables.metadata_for_region(region)
-    return frozenset(found.general_desc.possible_length if found else ())
+    general = found.general_desc if found else None
+    return frozenset(general.possible_length if general else ())
 
 
 def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: int) -> bool:
@@ -195,7 +198,9 @@ def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: i
         return bool(ANNOUNCED.search(text, max(0, start - REACH - LONGEST), start))
     if distance(_LABEL, text, start, reach) is not None:
         return True
-    return not match[0].isdecimal() and any(_valid(match[0], region) for region in regions)
+    alone = not _IN_ROW.search(text, max(0, start - 3), start)
+    grouped = alone and not match[0].isdecimal() and "." not in match[0] and _likely(match)
+    return grouped and any(_valid(match[0], region) for region in regions)
 
 
 def _valid(number: str, region: str) -> bool:
