@@ -13,10 +13,12 @@ from safety.classifiers.model import HARMLESS
 
 OWN, EVERYDAY = "own examples", ("clinc150", "banking77")
 LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
+HARM_WEIGHT = 2.0  # of our requests for harm: few, and the only ones for most categories
 OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
 EVERYDAY_WEIGHT = 0.1  # of everyday questions: there are many, and they are easy
 EVERYDAY_SHARE = 12  # one in so many is learned from
 UNSURE = "harm"  # a category that the model of our own examples has to name
+KINDS = {"private_people": "privacy", "private_organisations": "privacy"}
 # CyberSecEval names the technique; what it is after says more.
 TECHNIQUES = {
     "ignore_previous_instructions": "override",
@@ -57,7 +59,7 @@ def harmful(data: Path) -> list[Example]:
     found += [_of(row, "xstest", UNSURE) for row in first(data, "xstest") if row["label"] == 1]
     found += harmless(data)
     for kind, texts in sources.own("harmful").items():
-        found += [_own(text, kind) for text in texts]
+        found += [replace(_own(text, KINDS.get(kind, kind)), weight=HARM_WEIGHT) for text in texts]
     return found
 
 
