@@ -38,11 +38,12 @@ async def run(data: Path, embedder: Embedder) -> dict[str, Any]:
     report: dict[str, Any] = {"block_rate": used[0], "warn_rate": used[1]}
     table, _ = await planting.table(planting.documents(data), embedder)
     plain = regression(table)
-    for name, rows, field, kind in (
-        ("bipia", documents, "context", "document"),
-        ("injecagent", results, "tool_response", "tool_result"),
-    ):
-        report |= await separated(name, rows, field, kind, ours, plain, embedder, used)
+    report |= await separated(
+        "bipia", documents, "context", "document", ours, plain, embedder, used
+    )
+    report |= await separated(
+        "injecagent", results, "tool_response", "tool_result", ours, plain, embedder, used
+    )
     report["false_positives"] = {
         name: await flagged(texts, "document", ours, used)
         for name, texts in ordinary(data).items()

@@ -38,7 +38,8 @@ PATTERNS = re.compile(
     r"|forget (?:everything|all|your instructions)"
     r"|do anything now|\bdan mode\b|\bjailbr(?:eak|oken)|developer mode"
     r"|you are now (?:in )?|pretend (?:to be|you are)|act as (?:if|an? )"
-    r"|without (?:any )?(?:restrictions|limitations|filters?)|no (?:restrictions|limitations|filters?)"
+    r"|without (?:any )?(?:restrictions|limitations|filters?)"
+    r"|no (?:restrictions|limitations|filters?)"
     r"|system prompt|reveal your (?:instructions|prompt)|your (?:initial|original) instructions"
     r"|bypass (?:your |the )?(?:filters?|restrictions|safety)|unfiltered",
     re.IGNORECASE,
@@ -183,6 +184,10 @@ def harmful(
     plain = _regression(
         [unsafe[0].vectors[np.array(first)]], [sets[name][0].vectors for name in LOOK_ALIKES]
     )
+    strict = np.array(
+        [row["category"] not in ("human_chatbox", "misinformation_harms") for row in unsafe[1].rows]
+    )
+    report["auroc_strictly_unsafe"] = auroc(found[strict], harmless)
     report["logistic_regression_auroc"] = auroc(
         plain.decision_function(unsafe[1].vectors), plain.decision_function(safe.vectors)
     )

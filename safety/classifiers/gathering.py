@@ -13,7 +13,8 @@ from safety.classifiers.model import HARMLESS
 
 OWN, EVERYDAY = "own examples", ("clinc150", "banking77")
 LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
-HARM_WEIGHT = 2.0  # of our requests for harm: few, and the only ones for most categories
+# For requests for harm: XSTest's are the look-alikes, the other sets are those of attempts.
+HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS = 1.0, 5.0, 0.3
 OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
 EVERYDAY_WEIGHT = 0.1  # of everyday questions: there are many, and they are easy
 EVERYDAY_SHARE = 12  # one in so many is learned from
@@ -57,7 +58,9 @@ def harmful(data: Path) -> list[Example]:
         if row["source"].startswith("harmbench")
     ]
     found += [_of(row, "xstest", UNSURE) for row in first(data, "xstest") if row["label"] == 1]
-    found += harmless(data)
+    for one in harmless(data):
+        other = one.weight if one.source in EVERYDAY else HARM_OTHERS
+        found.append(replace(one, weight=HARM_CONTRAST if one.source == "xstest" else other))
     for kind, texts in sources.own("harmful").items():
         found += [replace(_own(text, KINDS.get(kind, kind)), weight=HARM_WEIGHT) for text in texts]
     return found
