@@ -9,6 +9,7 @@ import pytest
 
 from embeddings.minilm import MiniLM
 from evals import indirect, injection, scope
+from safety.classifiers.gathering import LOOK_ALIKES
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -21,12 +22,12 @@ async def test_without_sets_there_are_no_figures(tmp_path: Path, embedder: MiniL
 
 def test_recall_counts_what_is_above_the_rate() -> None:
     """The threshold is exceeded by at most the stated share of look-alikes, ties included."""
-    alike = {name: np.linspace(0, 1, 25) for name in injection.LOOK_ALIKES}
+    alike = {name: np.linspace(0, 1, 25) for name in LOOK_ALIKES}
     attacks = {name: np.array([0.5, 2.0]) for name in injection.ATTACKS}
     found = injection.at_rates({**alike, **attacks})
     assert found["recall_at_5fpr"]["value"] == 0.5
     assert found["by_set_at_5fpr"]["xstest"]["value"] <= 0.05
-    ties = {name: np.ones(25) for name in injection.LOOK_ALIKES}
+    ties = {name: np.ones(25) for name in LOOK_ALIKES}
     assert injection.at_rates({**ties, **attacks})["by_set_at_1fpr"]["xstest"]["value"] == 0
 
 

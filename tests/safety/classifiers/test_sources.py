@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from safety.classifiers import gathering, sources
 
 
-def write(data: Path, name: str, rows: list[dict[str, object]]) -> None:
+def write(data: Path, name: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as the file of a set."""
     path = data / sources.SOURCES[name].file
     path.parent.mkdir(parents=True)
@@ -52,19 +54,23 @@ def test_share_alike_sets_are_not_learned_from() -> None:
 
 def test_do_not_answer_is_not_learned_from(tmp_path: Path) -> None:
     """Of the unsafe requests, only the rows of HarmBench are examples."""
+    fields = {"label": 0, "focus": "f", "triggers": ["t"]}
+    for name in (*gathering.LOOK_ALIKES, *gathering.EVERYDAY):
+        if not sources.SOURCES[name].file.endswith(".gz"):
+            write(tmp_path, name, [{"text": f"{name} {n}", **fields} for n in range(4)])
+    for name in gathering.EVERYDAY:
+        path = tmp_path / sources.SOURCES[name].file
+        path.parent.mkdir(parents=True)
+        path.write_bytes(gzip.compress(json.dumps({"text": "a question", "label": 0}).encode()))
     rows = [
-        {"text": f"request {n}", "label": 1, "category": "x", "source": source}
+        {"text": f"{source} {n}", "source": source}
         for n in range(40)
         for source in ("harmbench_standard", "do_not_answer")
     ]
-    for name in (*gathering.LOOK_ALIKES, *gathering.EVERYDAY):
-        if not name.startswith(gathering.EVERYDAY):
-            fields = {"focus": "f", "triggers": ["t"]}
-            texts = [{"text": f"{name} {n}", "label": 0, **fields} for n in range(4)]
-            write(tmp_path, name, texts)
     write(tmp_path, "unsafe_requests", rows)
-    told = {row["source"] for row in gathering.first(tmp_path, "unsafe_requests")}
-    assert told == {"harmbench_standard", "do_not_answer"}
+    learned = [one for one in gathering.harmful(tmp_path) if one.source == "unsafe_requests"]
+    assert learned
+    assert all(one.text.startswith("harmbench") for one in learned)
 
 
 @pytest.mark.parametrize("name", ["attacks", "benign", "harmful", "languages", "documents"])
