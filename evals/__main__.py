@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from embeddings.minilm import MiniLM
-from evals import actions, answers, intent, questions, retrieval, support
+from evals import actions, answers, intent, questions, retrieval, safety, support
 from evals.bench import approvals as bench_approvals
 from evals.bench import guards as bench_guards
 from evals.bench import ingest as bench_ingest
@@ -79,6 +79,18 @@ def run_support(
 ) -> None:
     """Does the check of answers let through what their sources say, and nothing else?"""
     report(asyncio.run(support.run(data, sample=sample)), json_file)
+
+
+@run.command("safety")
+def run_safety(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the sets.")],
+    json_file: JsonFile = None,
+) -> None:
+    """Attempts, requests for harm and planted instructions found; harmless texts left alone."""
+    found = asyncio.run(safety.run(data))
+    if not found:
+        raise SystemExit(f"{data} holds none of the sets that the guards are measured on.")
+    report(found, json_file)
 
 
 @run.command("intent")

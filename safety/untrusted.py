@@ -19,7 +19,7 @@ from safety.classifiers import orders
 from safety.classifiers.features import Seen, look
 from safety.classifiers.model import Model
 from safety.classifiers.pieces import Kind, Piece, pieces
-from safety.verdict import Hit
+from safety.verdict import Hit, Severity
 
 MODEL = "untrusted"
 MOST_PIECES = (
@@ -64,7 +64,7 @@ class Untrusted:
         hits = []
         for piece, score, label in await self.scores(text, kind):
             if score >= warn:
-                severity = "high" if score >= block else "medium"
+                severity: Severity = "high" if score >= block else "medium"
                 hits.append(Hit(label, severity, piece.start, piece.stop, score=score))
         return hits
 
@@ -108,9 +108,10 @@ class Untrusted:
 def candidates(text: str, kind: Kind) -> list[Candidate]:
     """Return the pieces that by their form could be an instruction."""
     found = []
+    foreign = orders.is_foreign(text)
     for piece in pieces(text, kind):
         own = text[piece.start : piece.stop]
-        marks = orders.marks(own)
+        marks = orders.marks(own, foreign=foreign)
         if orders.is_candidate(marks):
             seen = look(own)
             formal = np.array([marks[name] for name in orders.NAMES], np.float32)

@@ -13,10 +13,13 @@ from safety.classifiers.model import HARMLESS
 
 OWN, EVERYDAY = "own examples", ("clinc150", "banking77")
 LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
+# For requests for harm: XSTest's are the look-alikes, the other sets are those of attempts.
+HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS = 1.0, 5.0, 0.3
 OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
 EVERYDAY_WEIGHT = 0.1  # of everyday questions: there are many, and they are easy
 EVERYDAY_SHARE = 12  # one in so many is learned from
 UNSURE = "harm"  # a category that the model of our own examples has to name
+KINDS = {"private_people": "privacy", "private_organisations": "privacy"}
 # CyberSecEval names the technique; what it is after says more.
 TECHNIQUES = {
     "ignore_previous_instructions": "override",
@@ -55,9 +58,11 @@ def harmful(data: Path) -> list[Example]:
         if row["source"].startswith("harmbench")
     ]
     found += [_of(row, "xstest", UNSURE) for row in first(data, "xstest") if row["label"] == 1]
-    found += harmless(data)
+    for one in harmless(data):
+        other = one.weight if one.source in EVERYDAY else HARM_OTHERS
+        found.append(replace(one, weight=HARM_CONTRAST if one.source == "xstest" else other))
     for kind, texts in sources.own("harmful").items():
-        found += [_own(text, kind) for text in texts]
+        found += [replace(_own(text, KINDS.get(kind, kind)), weight=HARM_WEIGHT) for text in texts]
     return found
 
 

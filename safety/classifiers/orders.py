@@ -49,19 +49,21 @@ _ORDER = re.compile(
     rf"(?:{'|'.join(_VERBS.split())})\b(?! ?[:=(])"
 )
 _SHAPED = re.compile(
-    r"^\W{0,6}[a-z]{2,15} (?:(?:every|each|all|any|some|your|my|the following|the subsequent|the code|"
-    r"another|both) |(?:a|an|the|this|these|that) .{0,80}\b(?:your|my|answer|response|reply)\b)"
+    r"^\W{0,6}[a-z]{2,15} (?:(?:every|each|all|any|some|your|my|the following|the subsequent|"
+    r"the code|another|both) |(?:a|an|the|this|these|that) .{0,80}\b(?:your|my|answer|response|"
+    r"reply)\b)"
 )
 _ASKS = re.compile(
-    r"\?\W{0,3}$|^\W{0,6}(?:what|who|whom|whose|which|where|when|why|how|can you|could you|would you|"
-    r"will you|are you|do you)\b"
+    r"\?\W{0,3}$|^\W{0,6}(?:what|who|whom|whose|which|where|when|why|how|can you|could you|"
+    r"would you|will you|are you|do you)\b"
 )
 _READER = re.compile(
-    r"\byour? (?:[\w-]{1,20} ){0,2}(?:answer|response|reply|output|message|text|code|codebase|program|"
-    r"solution|summary|implementation|algorithm|task|instructions?|prompt|final|function|model)\b|"
-    r"\b(?:the|this|any|as an?|an?|if you are an?|dear|hey|to the|note to) (?:ai|llm|assistant|"
-    r"language model|chatbot|bot|agent|model|summari[sz]er|reader)s?\b|\b(?:ai assistants?|llms|"
-    r"chatbots)\b|\bthe user(?:'s)?\b|\b(?:in|to|of) (?:the|your) (?:response|reply|answer|summary)\b|"
+    r"\byour? (?:[\w-]{1,20} ){0,2}(?:answer|response|reply|output|message|text|code|codebase|"
+    r"program|solution|summary|implementation|algorithm|task|instructions?|prompt|final|function|"
+    r"model)\b|\b(?:the|this|any|as an?|an?|if you are an?|dear|hey|to the|note to) (?:ai|llm|"
+    r"assistant|language model|chatbot|bot|agent|model|summari[sz]er|reader)s?\b|"
+    r"\b(?:ai assistants?|llms|chatbots)\b|\bthe user(?:'s)?\b|"
+    r"\b(?:in|to|of) (?:the|your) (?:response|reply|answer|summary)\b|"
     r"\bsystem (?:note|prompt|message)\b"
 )
 _MINE = re.compile(r"\bmy (?:[\w'-]{1,20} ){0,3}[\w-]{2,20}\b")
@@ -72,21 +74,21 @@ _TO_SOMEBODY = re.compile(
 )
 _ROW = re.compile(r"^\s{0,8}\||\t.{0,40}\t")
 _CODE = re.compile(
-    r"```|[;{}]\s{0,4}$|^\s{0,8}(?:def|import|from|class|return|for|if|var|const|let)\b|\w\(\w{0,20}\)"
+    r"```|[;{}]\s{0,4}$|^\s{0,8}(?:def|import|from|class|return|for|if|var|const|let)\b|"
+    r"\w\(\w{0,20}\)"
 )
 _FOREIGN = re.compile(r"[^\x00-\u024f\u2000-\u2bff]")
 
 NAMES: tuple[str, ...] = (
     "order", "shaped", "asks", "reader", "mine", "you", "address", "to_somebody", "row", "code",
-    "please", "order+mine", "order+reader", "order+address", "asks+first_word", "short", "signal", "foreign", "drop", "rules",
+    "please", "order+mine", "order+reader", "order+address", "asks+first_word", "short", "signal",
+    "foreign", "drop", "rules",
 )  # fmt: skip
-
-
 _ENOUGH = ("order", "please", "shaped", "asks", "reader", "signal", "foreign", "drop", "rules")
 
 
-def marks(piece: str) -> dict[str, bool]:
-    """Return which of NAMES hold of a piece."""
+def marks(piece: str, *, foreign: bool = False) -> dict[str, bool]:
+    """Return which of NAMES hold of a piece. foreign: of a text whose script is not Latin."""
     seen = skeleton(piece)
     words = cues.WORD.findall(seen)
     found = {
@@ -103,7 +105,7 @@ def marks(piece: str) -> dict[str, bool]:
         "please": seen.startswith("please"),
         "short": len(words) < 4,
         "signal": any(one.weight > 1 and one.pattern.search(seen) for one in SIGNALS),
-        "foreign": bool(_FOREIGN.search(seen)) and len(words) > 1,
+        "foreign": not foreign and len(words) > 1 and bool(_FOREIGN.search(seen)),
     }
     about = cues.concepts(seen, words)
     found["drop"] = "drop" in about  # ignore, forget, in many languages
@@ -120,3 +122,8 @@ def is_candidate(found: dict[str, bool]) -> bool:
     return any(found[one] for one in _ENOUGH) or (
         found["to_somebody"] and (found["mine"] or found["address"])
     )
+
+
+def is_foreign(text: str) -> bool:
+    """Return whether a good part of a text is in another script than the Latin one."""
+    return len(_FOREIGN.findall(text)) * 5 > len(text)

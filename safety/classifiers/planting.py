@@ -7,7 +7,6 @@ middle and at the end of passages, and once into the result of a tool.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -179,12 +178,18 @@ def _fills(rows: list[dict[str, Any]], group: Callable[[Row], str]) -> dict[str,
     for name in sorted({group(row) for row in rows}):
         own = [row for row in rows if group(row) == name]
         texts = [row["tool_response"] for row in own]
-        start = len(os.path.commonprefix(texts))
-        end = len(os.path.commonprefix([text[::-1] for text in texts]))
+        start = _shared(texts)
+        end = _shared([text[::-1] for text in texts])
         found |= {
             row["id"]: row["tool_response"][start : len(row["tool_response"]) - end] for row in own
         }
     return found
+
+
+def _shared(texts: list[str]) -> int:
+    """Return how many characters all texts begin with."""
+    low, high = min(texts), max(texts)
+    return next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
 
 
 def _rows(data: Path, name: str) -> list[dict[str, Any]]:
