@@ -225,8 +225,8 @@ async def model_server(settings: ModelSettings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def tracing(settings: LangfuseSettings, policies: Policies) -> AsyncIterator[Tracer]:
     """Yield the tracer; without keys the one that does nothing."""
-    every = (policies.general, *policies.tenants.values())
-    mask = mask_plain if any(one.masking.traces for one in every) else credentials.redact
+    masks = any(policy.masking.traces for policy in policies.all)
+    mask = mask_plain if masks else credentials.redact
     tracer = await langfuse.tracer(settings, release=VERSION, mask=mask)
     try:
         yield tracer

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.minilm import MiniLM
-from evals import indirect, injection, scope
+from evals import indirect, injection, obedient, pii, scope
 
 
 async def run(data: Path) -> dict[str, Any]:
     """Return the figures of every part whose sets are in `data`."""
     with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
-        report = {
+        report: dict[str, Any] = {
             **await injection.run(data, embedder),
             "indirect": await indirect.run(data, embedder),
             "scope": await scope.run(data, embedder),
+            "pii": await pii.run(data),
+            **await obedient.run(data),
         }
     return {name: found for name, found in report.items() if found}

@@ -19,6 +19,7 @@ from core.command import run
 from core.settings import read as read_settings
 from db.connect import connect
 from embeddings.minilm import MiniLM
+from safety import train
 from safety.guard import Guard
 from safety.policy import Policies, TenantPolicy, differences
 from safety.rehearsal import Rehearsed, rehearse, told
@@ -172,6 +173,9 @@ def rehearse_command(
         print(f"{count.turns} turns, {count.texts} texts, {len(changes)} would change")
     if changes:
         raise SystemExit(1)
+
+
+app.command("train")(train.command)
 
 
 def _explain(found: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from safety.forms import BLOCKLIST, FORMS, Form
 from safety.harmful import Harmful
 from safety.injection import Injection
 from safety.policy import TenantPolicy
+from safety.scope import Scope
 from safety.untrusted import Untrusted
 from safety.verdict import About, Direction, Hit
 
@@ -85,6 +86,28 @@ class Classified:
         )
 
 
+class Scoped:
+    """What the assistant is not there for, where a policy says what it is there for."""
+
+    name = "scope"
+    deadline_seconds = DEADLINE_SECONDS
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: dict[tuple[str, ...], Scope] = {}  # as many as there are tenants with a scope
+
+    async def __call__(self, subject: Subject) -> Sequence[Hit]:
+        """Return a hit about the whole text, or nothing; raises ValueError without a vector."""
+        rule = subject.policy.checks.scope
+        if not (rule.enabled and rule.about):
+            return ()
+        if subject.vector is None:
+            raise ValueError("a scope is told by the text's embedding")
+        if rule.about not in self._known:
+            self._known[rule.about] = await Scope.of(rule.about, self._embedder)
+        return self._known[rule.about].hits(subject.vector, least=rule.least)
+
+
 class Screened:
     """Instructions inside texts by strangers."""
 
@@ -108,14 +131,14 @@ class Screened:
 def checks(embedder: Embedder) -> dict[Direction, tuple[Check, ...]]:
     """Return the checks of each direction. Reads the classifiers' files."""
     form = {name: Formal(name, make) for name, make in FORMS.items()}
-    private = (form["pii"], form["credentials"])
+    private = (form["pii"], form["presidio"], form["credentials"])
     screened = Screened(Untrusted.load(embedder))
     classified = (
         Classified("injection", Injection.load()),
         Classified("harmful", Harmful.load()),
     )
     return {
-        "input": (*classified, form[BLOCKLIST], *private),
+        "input": (*classified, Scoped(embedder), form[BLOCKLIST], *private),
         "document": (screened, *private),
         "tool_arguments": (form[BLOCKLIST], *private),
         "tool_result": (screened, *private),

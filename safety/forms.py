@@ -8,15 +8,18 @@ from functools import lru_cache
 
 from safety.code import Code
 from safety.credentials import Credentials
+from safety.encoded import Encoded
 from safety.leak import Leak
 from safety.links import Links
 from safety.pii import Pii
 from safety.policy import Blocked, TenantPolicy
+from safety.presidio import Presidio
 from safety.toxic import Toxic
 from safety.verdict import About, Detector, Hit
 
 BLOCKLIST = "blocklist"
 CODE = Code()
+ENCODED = Encoded([Credentials()])
 MOST_BLANKS = 4  # between the words of a phrase
 
 Form = Callable[[TenantPolicy, About], Detector | None]
@@ -79,6 +82,16 @@ def _pii(regions: tuple[str, ...], names: tuple[str, ...]) -> Pii:
     return Pii(regions=regions, names=names)
 
 
+def _presidio(policy: TenantPolicy, about: About) -> Detector | None:
+    return presidio() if policy.checks.pii.presidio else None
+
+
+@lru_cache(maxsize=1)
+def presidio() -> Presidio:
+    """Return Presidio's recognisers, made once: that takes seconds; raises SettingsInvalid."""
+    return Presidio.build()
+
+
 def _links(policy: TenantPolicy, about: About) -> Links:
     rule = policy.checks.links
     return Links(rule.hosts, about.sources if rule.from_sources else ())
@@ -88,6 +101,8 @@ FORMS: Mapping[str, Form] = {
     BLOCKLIST: lambda policy, about: _blocklist(policy.checks.blocklist.lists),
     "pii": lambda policy, about: _pii(policy.checks.pii.regions, about.names),
     "credentials": lambda policy, about: Credentials(),
+    "presidio": _presidio,
+    "encoded": lambda policy, about: ENCODED,
     "links": _links,
     "code": lambda policy, about: CODE,
     "toxic": lambda policy, about: Toxic.load(),
@@ -95,7 +110,11 @@ FORMS: Mapping[str, Form] = {
 }
 
 
+SLOW = frozenset({"presidio"})  # they see whole texts only
+
+
 def detectors(policy: TenantPolicy, about: About) -> list[Detector]:
-    """Return the detectors of an answer, those that the policy has switched off left out."""
-    made = (form(policy, about) for name, form in FORMS.items() if policy.rule(name).enabled)
+    """Return the detectors of a stream, those that the policy has switched off left out."""
+    used = (name for name in FORMS if name not in SLOW and policy.rule(name).enabled)
+    made = (FORMS[name](policy, about) for name in used)
     return [detector for detector in made if detector is not None]

@@ -15,7 +15,7 @@ from core.text import MAX_INPUT_CHARACTERS, accept, scrub
 from embeddings.base import Embedder
 from safety import checks
 from safety.checks import Check, Subject
-from safety.forms import detectors
+from safety.forms import detectors, presidio
 from safety.gate import StreamGate
 from safety.leaving import Leaving
 from safety.masking import Masks
@@ -49,8 +49,7 @@ class Guard:
         self._embedder = embedder
         self._metrics = metrics
         self._key = key
-        every = (policies.general, *policies.tenants.values())
-        if key is None and not all(policy.masking.reversible for policy in every):
+        if key is None and not all(policy.masking.reversible for policy in policies.all):
             raise SettingsInvalid(f"{KEY_VARIABLE}: masking that is not reversible needs a key.")
 
     @classmethod
@@ -83,8 +82,11 @@ class Guard:
         for name, some in used.items():
             if not some:
                 raise ValueError(f"a guard for {name} without checks would let everything pass")
+        held = policies or Policies.load()
+        if any(policy.checks.pii.presidio for policy in held.all):
+            presidio()  # what is not installed is told at the start
         guarded = {name: (some, guard(f"parley-{name}", some)) for name, some in used.items()}
-        return cls(guarded, policies or Policies.load(), embedder, metrics or Metrics(), key)
+        return cls(guarded, held, embedder, metrics or Metrics(), key)
 
     def under(self, policies: Policies) -> Guard:
         """Return the same checks under other policies."""

@@ -82,7 +82,7 @@ def normalise(text: str) -> tuple[str, tuple[Finding, ...]]:
         before = text
         text = unicodedata.normalize("NFC", _sift(_LINE_END.sub("\n", text), removed))
     findings = tuple(
-        Finding(NAME, severity, "warn", f"{removed[kind]} {kind}")
+        Finding(NAME, severity, "warn", f"{removed[kind]} {kind}", "input")
         for kind, severity in SEVERITIES.items()
         if removed[kind]
     )

@@ -22,6 +22,7 @@ from safety.verdict import Action, Direction, Hit, Severity
 DEFAULT_POLICY = Path(__file__).with_suffix(".yaml")
 VARIABLE = "SAFETY_POLICY_FILE"
 DIGITS = 12
+SAME = {"presidio": "pii"}  # checks that are used as another one is
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
 # The thresholds of the classifiers are recorded for rates within these.
@@ -98,6 +99,7 @@ class Checks(Closed):
     untrusted: Rated = Rated()
     pii: Pii = Pii()
     credentials: Rule = Rule()
+    encoded: Rule = Rule()
     links: Links = Links()
     code: Rule = Rule()
     toxic: Rule = Rule()
@@ -138,7 +140,7 @@ class TenantPolicy(Closed):
 
     def rule(self, check: str) -> Rule:
         """Return how a check is used; one that the policy does not know is used as by default."""
-        found: Rule = getattr(self.checks, check, Rule())
+        found: Rule = getattr(self.checks, SAME.get(check, check), Rule())
         return found
 
     def rated(self, check: str) -> Rated:
@@ -193,6 +195,11 @@ class Policies:
                 for name, changes in tenants.items()
             },
         )
+
+    @property
+    def all(self) -> tuple[TenantPolicy, ...]:
+        """Return the general policy, then those of tenants."""
+        return (self.general, *self.tenants.values())
 
     def of(self, tenant_id: str) -> TenantPolicy:
         """Return what holds for a tenant."""

@@ -150,6 +150,3 @@ def command(
     for name, found in report.items():
         typer.echo(f"{name}: {found['labels']} {found['cross_validation']}")
 
-
-if __name__ == "__main__":
-    typer.run(command)
