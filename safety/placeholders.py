@@ -56,14 +56,20 @@ class Placeholders:
         Call it without hits too, for any text that did not come from here: what looks like a
         placeholder in it must not be restored into somebody's value.
         """
-        spans = sorted((hit.start, -hit.end, hit.kind.upper()) for hit in hits)
-        edits: list[Edit] = []
-        done = 0
-        for start, minus_end, kind in spans:
-            if start >= done and -minus_end > start:
-                done = -minus_end
-                edits.append(Edit(start, done, self._of(kind, text[start:done])))
-        covered = [(edit.start, edit.end) for edit in edits]
+        covered: list[tuple[int, int]] = []
+        kinds: list[str] = []
+        for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
+            if hit.end <= hit.start:
+                continue
+            if covered and hit.start < covered[-1][1]:  # of two detectors: one value
+                covered[-1] = (covered[-1][0], max(covered[-1][1], hit.end))
+            else:
+                covered.append((hit.start, hit.end))
+                kinds.append(hit.kind.upper())
+        edits = [
+            Edit(start, end, self._of(kind, text[start:end]))
+            for (start, end), kind in zip(covered, kinds, strict=True)
+        ]
         # Where nothing is restored there is nothing to be mistaken for.
         for match in PLACEHOLDER.finditer(text) if self._key is None else ():
             if all(match.end() <= start or end <= match.start() for start, end in covered):

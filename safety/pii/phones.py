@@ -52,8 +52,8 @@ _DATE = re.compile(
 )
 _TRUNK_ZERO = re.compile(r"\(0\)")
 _ROUND = re.compile(r"\d{1,3}(?:[ .]000)+")
-# What digits are more often: seconds or milliseconds since 1970, from 2001 on, and thousands.
-_DOUBTFUL = re.compile(r"1\d{9}(?:\d{3})?|\d{1,3}(?:[ .]\d{3})+")
+# What digits are more often: seconds or milliseconds since 1970, from 2001 on, thousands, decimals.
+_DOUBTFUL = re.compile(r"1\d{9}(?:\d{3})?|\d{1,3}(?:[ .]\d{3})+|\d+\.\d+")
 _SPELLED = re.compile(r"\d(?:[ .-]\d){,7}")  # digit by digit, and too few
 _PAIRS = re.compile(r"\d\d(?:[ .-]\d\d)+")
 _SOCIAL = re.compile(r"\d{3}-\d\d-\d{4}")
@@ -123,7 +123,7 @@ def _formed(text: str, start: int, ends: set[int]) -> Found | None:
     if match and (end := _international(match)) and ("+" in match[0] or not _thing(text, start)):
         return Found("phone", start, end, 0.95)
     # A zero in a longer row of groups is no beginning, but behind another number it is.
-    row = _IN_ROW.search(text, max(0, start - 3), start) and start - 1 not in ends
+    row = text[start] == "0" and _in_row(text, start) and start - 1 not in ends
     for pattern in (_AMERICAN, _AREA) if row else (_AMERICAN, _AREA, _TRUNK):
         match = pattern.match(text, start)
         if match and _likely(match) and not _thing(text, start):
@@ -143,6 +143,11 @@ def _likely(match: re.Match[str]) -> bool:
         return False
     extension = len(match["ext"] or "")
     return 9 <= _count(match[0][: len(match[0]) - extension]) <= 14 and not _DATE.match(match[0])
+
+
+def _in_row(text: str, start: int) -> bool:
+    """Return whether other digits stand right before, behind one blank."""
+    return bool(_IN_ROW.search(text, max(0, start - 3), start))
 
 
 def _thing(text: str, start: int) -> bool:
@@ -198,8 +203,12 @@ def _announced(text: str, match: re.Match[str], regions: Sequence[str], reach: i
         return bool(ANNOUNCED.search(text, max(0, start - REACH - LONGEST), start))
     if distance(_LABEL, text, start, reach) is not None:
         return True
-    alone = not _IN_ROW.search(text, max(0, start - 3), start)
-    grouped = alone and not match[0].isdecimal() and "." not in match[0] and _likely(match)
+    grouped = (
+        not _in_row(text, start)
+        and not match[0].isdecimal()
+        and "." not in match[0]
+        and _likely(match)
+    )
     return grouped and any(_valid(match[0], region) for region in regions)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from safety.pii import Pii
 from safety.placeholders import OPENS, PLACEHOLDER, Placeholders, mask_plain
+from safety.verdict import Hit
 
 PII = Pii()
 WRITTEN = """
@@ -31,6 +32,15 @@ def test_the_same_value_has_the_same_placeholder() -> None:
     later = Placeholders(first.to_dict())
     assert mask(later, "MARIA@EXAMPLE.COM and c@example.com") == "<EMAIL_1> and <EMAIL_3>"
     assert later.new == {"<EMAIL_3>": "c@example.com"}
+
+
+def test_hits_that_overlap_are_one_value() -> None:
+    """What two detectors see of the same place is masked as a whole, to the end of the last."""
+    hits = [Hit("phone", "medium", 2, 8), Hit("us_npi", "medium", 5, 12)]
+    placeholders = Placeholders()
+    masked = placeholders.mask("a 1234567890 b", hits)
+    assert masked == "a <PHONE_1> b"
+    assert placeholders.restore(masked) == "a 1234567890 b"
 
 
 def test_numbers_are_the_same_in_other_groups() -> None:
@@ -66,7 +76,8 @@ def test_with_a_key_no_value_is_kept(text: str) -> None:
     """The same numbers, and neither the values nor a way back."""
     plain, digest = Placeholders(), Placeholders(key=b"secret")
     masked = mask(digest, text)
-    assert masked == mask(plain, text)
+    if not PLACEHOLDER.search(text):  # these stay: there is nothing that they could restore
+        assert masked == mask(plain, text)
     assert digest.restore(masked) == masked
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in digest.to_dict().values())
     again = Placeholders(digest.to_dict(), key=b"secret")
