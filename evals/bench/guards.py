@@ -1,7 +1,8 @@
 """What guards cost: the stream gate for each chunk of an answer, the checks for each direction.
 
-The gate has every detector on, and chunks of three to seven characters, as tokens come. Beside it the same answers are checked sentence by sentence by the same detectors,
-which is what a gate without units would do, and holds a sentence back for it.
+The gate has every detector on, and chunks of three to seven characters, as tokens come. Beside it
+the same answers are checked sentence by sentence by the same detectors, which is what a gate
+without units would do, and would hold each sentence back for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -61,8 +63,8 @@ def measure(texts: Sequence[str], seed: int) -> dict[str, Any]:
             "held_characters": _spread(held),
         },
         "gate_with_one_us": {"none": mean_us([], some), **alone},
-        "by_sentence_us": _spread([_took(lambda: check(detectors, text)) for text in texts]),
-        "answer_us": _spread([_took(lambda: stream(detectors, [part])) for part in parts]),
+        "by_sentence_us": _spread([_took(partial(check, detectors, text)) for text in texts]),
+        "answer_us": _spread([_took(partial(stream, detectors, [part])) for part in parts]),
         "conditions": {"answers": len(texts), "chunks": len(taken)},
     }
 
