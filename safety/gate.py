@@ -186,7 +186,13 @@ class Units:
         if seen:
             seen = [one for one in seen if one.end <= place]
         if watched and self._watches:
-            watching = [(name, hit) for name, watch in self._watches for hit in watch(unit)]
+            cut = {one.check for one in seen if one.action == "redact"}  # what is cut is not told
+            watching = [
+                (name, hit)
+                for name, watch in self._watches
+                if name not in cut
+                for hit in watch(unit)
+            ]
             seen = self._judged(watching, unit, "") + seen
         if not seen:
             return _Step(place, unit, ())
