@@ -13,22 +13,25 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
+from embeddings.minilm import MiniLM
 from evals.spread import percentile
 from nodes.prompts import Prompts
 from safety.code import Code
 from safety.credentials import Credentials
 from safety.encoded import Encoded
 from safety.gate import StreamGate
+from safety.guard import Guard
 from safety.leak import Leak
 from safety.links import Links
 from safety.pii import Pii
 from safety.toxic import Toxic
-from safety.verdict import Action, Detector, Hit
+from safety.verdict import About, Action, Detector, Direction, Hit
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
@@ -38,7 +41,30 @@ async def run(data: Path, *, answers: int = 200, seed: int = 0) -> dict[str, Any
 
     data: the folder of the sets, with squad_v11 in it.
     """
-    return await asyncio.to_thread(measure, paragraphs(data, answers), seed)
+    texts = paragraphs(data, answers)
+    measured = await asyncio.to_thread(measure, texts, seed)
+    with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
+        guard = await asyncio.to_thread(Guard.build, embedder=embedder)
+        return {**measured, "checks": await directions(guard, embedder, texts[:100])}
+
+
+async def directions(guard: Guard, embedder: MiniLM, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the milliseconds that all checks of a direction take for a sentence.
+
+    What embeds it is asked before: a turn needs that anyway, and it remembers.
+    """
+    about = About(protected=Prompts.load()["answer"].rules)
+    report = {}
+    for direction in get_args(Direction):
+        taken = []
+        for text in texts:
+            sentence = _SENTENCE.split(text)[0]
+            await embedder.query(sentence)
+            began = time.perf_counter_ns()
+            await guard.check(direction, sentence, about)
+            taken.append((time.perf_counter_ns() - began) / 1_000_000)
+        report[f"{direction}_ms"] = _spread(taken)
+    return report
 
 
 def paragraphs(data: Path, answers: int) -> list[str]:

@@ -40,7 +40,7 @@ vssadmin delete shadows /all
 reg delete HKLM\SOFTWARE /f""".splitlines()
 HARMLESS = """rm -rf build/
 rm -rf /tmp/build
-rm -rf /home/me/project/build
+rm -rf /srv/app/build
 rm file.txt
 dd if=/dev/sda of=backup.img
 mkfs formats a disk
