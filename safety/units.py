@@ -179,8 +179,8 @@ class Openings:
         first = len(text)
         for holder in self._holders:
             first = min(first, holder.holds(text))
-        if first == 0:
-            return 0  # the patterns take longer
+            if first == 0:
+                return 0  # the patterns take longer
         for pattern in self._patterns:
             match = pattern.search(text)
             if match is not None and match.start() < first:
