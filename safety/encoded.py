@@ -19,7 +19,7 @@ from safety.verdict import Detector, Hit
 SHORTEST = 20  # characters; below that nothing worth hiding fits in
 _DEPTH = 2
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ ,:;\n-]{0,2}){12,}")
+_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ ,:;\n-]{0,2}){11,}(?:0x|\\x)?[0-9A-Fa-f]{2}")
 _PERCENT = re.compile(r"[!-$&-~]{0,64}(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,64}){2,}")
 _ENTITIES = re.compile(r"(?:&#x?[0-9A-Fa-f]{1,6};[!-%'-~]{0,8}){4,}")
 _SPACED = re.compile(r"(?<!\S)(?:[!-~][ .·_-]{1,3}){11,}[!-~](?!\S)")

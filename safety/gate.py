@@ -69,6 +69,7 @@ class _Step:
     blocked: Finding | None = None
     ending: Ending | None = None  # follows what goes on behind them
     inside: bool = False  # the cut is inside a word
+    looked: int = 0  # characters behind them in which no border lets go of what is open
 
 
 class Units:
@@ -103,7 +104,9 @@ class Units:
         seen = self._look(text, context)
         if any(one.spans(place) for one in seen):
             return None  # what was found may need the words before it
-        return self._settle(text, place, seen)
+        step = self._settle(text, place, seen)
+        step.looked = len(text) - place
+        return step
 
     def at_end(self, text: str, context: str) -> _Step:
         """Return what becomes of the last of the text."""
@@ -186,7 +189,13 @@ class Units:
         if seen:
             seen = [one for one in seen if one.end <= place]
         if watched and self._watches:
-            watching = [(name, hit) for name, watch in self._watches for hit in watch(unit)]
+            cut = {one.check for one in seen if one.action == "redact"}  # what is cut is not told
+            watching = [
+                (name, hit)
+                for name, watch in self._watches
+                if name not in cut
+                for hit in watch(unit)
+            ]
             seen = self._judged(watching, unit, "") + seen
         if not seen:
             return _Step(place, unit, ())
@@ -290,7 +299,7 @@ class StreamGate:
             self._ending = step.ending
             self._context = self._held[: step.length][-CONTEXT:] if step.inside else ""
             self._held = self._held[step.length :]
-            self._looked = 0
+            self._looked = step.looked
         return "".join(left)
 
     def _step(self, *, final: bool) -> _Step | None:
@@ -320,9 +329,10 @@ def whole(
     units = Units(detectors, judge, direction, max_hold)
     left: list[str] = []
     findings: list[Finding] = []
-    start, context = 0, ""
+    start, looked, context = 0, 0, ""
     while start < len(text):
-        step = _first(units, text, start, context, max_hold)
+        step = _first(units, text, start, looked, context, max_hold)
+        looked = step.looked
         left.append(step.text)
         findings += step.findings
         if step.blocked is not None:
@@ -335,9 +345,9 @@ def whole(
     return "".join(left), tuple(findings), None
 
 
-def _first(units: Units, text: str, start: int, context: str, max_hold: int) -> _Step:
+def _first(units: Units, text: str, start: int, looked: int, context: str, max_hold: int) -> _Step:
     """Return what becomes of the first unit of text[start:]."""
-    for place in borders(text, start, min(len(text), start + max_hold)):
+    for place in borders(text, start + looked, min(len(text), start + max_hold)):
         if (step := units.at_border(text[start:place], context)) is not None:
             return step
     if len(text) - start >= max_hold:

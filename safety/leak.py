@@ -101,7 +101,8 @@ class Leak:
         for start, end, decoded in readings(text):
             if next(self._plain.stretches(_words(decoded), _ENCODED_WORDS), None):
                 hits.append(_hit("encoded", start, end))
-        if (told := self._retold.told(text)) is not None:
+        # What is withheld anyway is not told in other words as well.
+        if not hits and (told := self._retold.told(text)) is not None:
             hits.append(Hit("retold", "critical", *told, WITHHELD))
         return apart(hits) if hits else ()
 

@@ -35,7 +35,7 @@ _ADDRESS = re.compile(
 # The target of a link in Markdown, with its title.
 _TARGET = re.compile(
     r"\]\(\s{0,3}<?(?P<to>[^\s<>()]{0,2000}(?:\([^\s<>()]{0,500}\)[^\s<>()]{0,500}){0,3})>?"
-    r"(?P<title>\s{1,3}(?:\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'))?(?:\s{0,3}\)|\Z)"
+    r"(?P<title>\s{1,3}(?:\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'))?\s{0,3}\)"
 )
 _AUTOLINK = re.compile(r"<(?P<to>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]{1,2000})>?")
 _RELATIVE = re.compile(r"(?![\\/]{2})[#?]?[\w./~-]*(?:[?#][\w./=-]*)?\Z")

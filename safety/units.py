@@ -177,12 +177,14 @@ class Openings:
     def begin(self, text: str) -> int:
         """Return where the first that is still open begins; the length of `text` for none."""
         first = len(text)
+        for holder in self._holders:
+            first = min(first, holder.holds(text))
+            if first == 0:
+                return 0  # the patterns take longer
         for pattern in self._patterns:
             match = pattern.search(text)
             if match is not None and match.start() < first:
                 first = match.start()
-        for holder in self._holders:
-            first = min(first, holder.holds(text))
         return first
 
 

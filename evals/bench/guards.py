@@ -1,7 +1,8 @@
 """What guards cost: the stream gate for each chunk of an answer, the checks for each direction.
 
-The gate has every detector on, and chunks of three to seven characters, as tokens come. Beside it the same answers are checked sentence by sentence by the same detectors,
-which is what a gate without units would do, and holds a sentence back for it.
+The gate has every detector on, and chunks of three to seven characters, as tokens come. Beside it
+the same answers are checked sentence by sentence by the same detectors, which is what a gate
+without units would do, and would hold each sentence back for.
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
+from embeddings.minilm import MiniLM
 from evals.spread import percentile
 from nodes.prompts import Prompts
 from safety.code import Code
 from safety.credentials import Credentials
 from safety.encoded import Encoded
 from safety.gate import StreamGate
+from safety.guard import Guard
 from safety.leak import Leak
 from safety.links import Links
 from safety.pii import Pii
 from safety.toxic import Toxic
-from safety.verdict import Action, Detector, Hit
+from safety.verdict import About, Action, Detector, Direction, Hit
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
@@ -36,7 +41,30 @@ async def run(data: Path, *, answers: int = 200, seed: int = 0) -> dict[str, Any
 
     data: the folder of the sets, with squad_v11 in it.
     """
-    return await asyncio.to_thread(measure, paragraphs(data, answers), seed)
+    texts = paragraphs(data, answers)
+    measured = await asyncio.to_thread(measure, texts, seed)
+    with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
+        guard = await asyncio.to_thread(Guard.build, embedder=embedder)
+        return {**measured, "checks": await directions(guard, embedder, texts[:100])}
+
+
+async def directions(guard: Guard, embedder: MiniLM, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the milliseconds that all checks of a direction take for a sentence.
+
+    What embeds it is asked before: a turn needs that anyway, and it remembers.
+    """
+    about = About(protected=Prompts.load()["answer"].rules)
+    report = {}
+    for direction in get_args(Direction):
+        taken = []
+        for text in texts:
+            sentence = _SENTENCE.split(text)[0]
+            await embedder.query(sentence)
+            began = time.perf_counter_ns()
+            await guard.check(direction, sentence, about)
+            taken.append((time.perf_counter_ns() - began) / 1_000_000)
+        report[f"{direction}_ms"] = _spread(taken)
+    return report
 
 
 def paragraphs(data: Path, answers: int) -> list[str]:
@@ -61,8 +89,8 @@ def measure(texts: Sequence[str], seed: int) -> dict[str, Any]:
             "held_characters": _spread(held),
         },
         "gate_with_one_us": {"none": mean_us([], some), **alone},
-        "by_sentence_us": _spread([_took(lambda: check(detectors, text)) for text in texts]),
-        "answer_us": _spread([_took(lambda: stream(detectors, [part])) for part in parts]),
+        "by_sentence_us": _spread([_took(partial(check, detectors, text)) for text in texts]),
+        "answer_us": _spread([_took(partial(stream, detectors, [part])) for part in parts]),
         "conditions": {"answers": len(texts), "chunks": len(taken)},
     }
 

@@ -6,41 +6,11 @@ from random import Random
 
 from tests.safety.test_credentials import CREDENTIALS
 
-WORDS = [
-    "the",
-    "quick",
-    "brown",
-    "fox",
-    "12",
-    "jumps",
-    "over",
-    "2024",
-    "a",
-    "lazy",
-    "dog",
-    ",",
-    "and",
-    "then",
-    "writes",
-    "42",
-    "-",
-    "mail",
-    "to",
-    "someone",
-    "你好世界",
-    "这是",
-    "สวัสดี",
-    "naïve",
-    "café\xa0x",
-    "-----BEGIN",
-    "-----END",
-    "AWS",
-    "secret",
-    "eyJ",
-    "sk-",
-    "http://",
-    "<EMAIL_1>",
-]
+_SAID = (
+    "the quick brown fox 12 jumps over 2024 a lazy dog , and then writes 42 - mail to someone "
+    "你好世界 这是 สวัสดี naïve café\u00a0x -----BEGIN -----END AWS secret eyJ sk- http:// <EMAIL_1>"
+)
+WORDS = _SAID.split(" ")
 PERSONAL = [
     "maria.gonzalez@example.com",
     "4111 1111 1111 1111",

@@ -15,7 +15,7 @@ from safety.links import Links
 from safety.pii import Pii
 from safety.toxic import Toxic
 from safety.verdict import Action, Detector, Edit, Finding, Hit, apply
-from tests.safety.streams import SECRETS, chunks, long, short
+from tests.safety.streams import chunks, long, short
 from tests.safety.test_credentials import CREDENTIALS
 
 PROMPT = "You answer from documents. Put the number of the source behind every single sentence."
@@ -28,6 +28,9 @@ ALL: list[Detector] = [
     Code(),
     Toxic.load(),
 ]
+
+
+AWS_KEY = "AKIA" + "QRSTUVWXYZ234567"
 
 
 def redact(check: str, hit: Hit) -> Action:
@@ -103,9 +106,9 @@ def test_no_part_of_a_credential_leaves(kind: str, credential: str) -> None:
 def test_a_block_ends_the_stream_before_the_finding() -> None:
     """What stood before it has left, nothing of it or after it does, and nothing is held."""
     gate = StreamGate(FEW, lambda check, hit: "block")
-    text = f"Here it is: {SECRETS[4]} and more."
+    text = f"Here it is: {AWS_KEY} and more."
     assert streamed(gate, text) == "Here it is: "
-    assert gate.blocked == Finding("credentials", "high", "block", gate.blocked.detail, "output")
+    assert gate.blocked == Finding("credentials", "high", "block", "aws_key_id", "output")
     assert gate.feed("Still there?") + gate.finish() == ""
     assert gate.held == 0
 
