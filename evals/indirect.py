@@ -14,7 +14,6 @@ from embeddings.base import Embedder
 from evals.injection import Scores, auroc, counted
 from evals.spread import Share, share
 from safety.classifiers import planting, sources
-from safety.classifiers.fitting import Table
 from safety.classifiers.model import HARMLESS
 from safety.classifiers.pieces import Kind, pieces
 from safety.policy import Policies
@@ -36,8 +35,7 @@ async def run(data: Path, embedder: Embedder) -> dict[str, Any]:
     rates = Policies.load().general.checks.untrusted
     used = rates.block_rate or 0.005, rates.warn_rate or 0.05
     report: dict[str, Any] = {"block_rate": used[0], "warn_rate": used[1]}
-    table, _ = await planting.table(planting.documents(data), embedder)
-    plain = regression(table)
+    plain = await regression(planting.documents(data), embedder)
     report |= await separated(
         "bipia", documents, "context", "document", ours, plain, embedder, used
     )
@@ -129,10 +127,16 @@ def _parts(text: str, characters: int = 1200) -> list[str]:
     return [text[at : at + characters] for at in range(0, len(text), characters)]
 
 
-def regression(table: Table) -> LogisticRegression:
-    """Return logistic regression over the vectors of the sentences that ours learned from."""
-    labels = [one.label != HARMLESS for one in table.examples]
-    return LogisticRegression(C=30, max_iter=2000).fit(table.vectors, labels)
+async def regression(learned: Sequence[planting.Planted], embedder: Embedder) -> LogisticRegression:
+    """Return logistic regression over the vectors of every sentence of the learned texts."""
+    labels: dict[str, bool] = {}
+    for one in learned:
+        for start, stop in pieces(one.text, one.kind):
+            planted = one.label != HARMLESS and start < one.stop and stop > one.start
+            text = one.text[start:stop]
+            labels[text] = labels.get(text, False) or planted
+    vectors = await embedder.passages(list(labels))
+    return LogisticRegression(C=30, max_iter=2000).fit(vectors, list(labels.values()))
 
 
 async def _highest(texts: Sequence[str], plain: LogisticRegression, embedder: Embedder) -> float:

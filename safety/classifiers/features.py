@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class Seen(NamedTuple):
 MARK_NAMES: tuple[str, ...] = (*(signal.name for signal in SIGNALS), *cues.NAMES)
 
 
+@lru_cache(maxsize=4)  # the models of a user's text look at the same one after each other
 def look(text: str) -> Seen:
     """Return what is seen of `text`: signals anywhere, cues and words as far as `cues.shown`."""
     whole = skeleton(text)
