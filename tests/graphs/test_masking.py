@@ -93,7 +93,7 @@ async def test_a_placeholder_that_somebody_wrote_is_nobodys_value(
     database: Database, guard: Guard
 ) -> None:
     """Who writes one gets it back as it was written, and not what another one stands for."""
-    model = AskingModel().plays("That was <TEXT_1>, and <EMAIL_1>.")
+    model = AskingModel().plays("That was <WRITTEN_1>, and <EMAIL_1>.")
     used = served(database, masking(guard, model="always"), model)
     async with Runner(used, Limits(), QUICK, NullTracer()) as runner:
         answer, _, _ = await said(runner, f"Is <EMAIL_1> the same as {MAIL}?")
