@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from safety.encoded import OPENS, apart, readings
+from safety.encoded import OPENS, SHORTEST, apart, readings
 from safety.retold import Retold
 from safety.units import SPACELESS, Ending, Watch, WordEnding
 from safety.verdict import WITHHELD, Hit
@@ -92,10 +92,19 @@ class Leak:
         )
         self._known = frozenset[str]().union(*(view.known for view in self._views))
         self._retold = Retold(protected)
+        # Characters of the shortest stretch, blanks counted; most units of a stream are shorter.
+        sizes = [
+            sum(map(len, words[at : at + view.least])) + view.least - 1
+            for view in self._views
+            for words in [view.words.split("\0")[1:-1]]
+            for at in range(len(words) - view.least + 1)
+        ]
+        is_simple = protected.isascii()  # else a letter may fold to several, or need no blank
+        self._shortest = min([*sizes, SHORTEST]) if is_simple else _SHORTEST
 
     def find(self, text: str) -> Sequence[Hit]:
         """Return what `text` gives away; see Detector.find."""
-        if len(text) < _SHORTEST:
+        if len(text) < self._shortest:
             return ()
         hits = [_hit("verbatim", start, end) for start, end in self._verbatim(text)]
         for start, end, decoded in readings(text):
