@@ -149,4 +149,3 @@ def command(
         report = asyncio.run(train(data, out, embedder, leave_out=leave_out or ()))
     for name, found in report.items():
         typer.echo(f"{name}: {found['labels']} {found['cross_validation']}")
-
