@@ -17,7 +17,8 @@ from graphs.runner import Runner
 from nodes.context import Limits, Services
 from safety.guard import Guard
 from safety.policy import Policies, TenantPolicy, merged
-from tests.graphs.test_actions import READ, World, acting
+from tests.graphs.acting import acting
+from tests.graphs.test_actions import READ, World
 from tests.graphs.turns import QUICK, TENANT, begin, events
 
 MAIL = "joe.miller@example.org"
