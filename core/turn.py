@@ -54,7 +54,7 @@ class Passage(TypedDict):
     scores: dict[str, float]  # by retriever: "vector" is a cosine, "keyword" a BM25 score
     modified_at: NotRequired[str | None]  # of the document, ISO 8601
     parts: NotRequired[list[Part]]  # in reading order, when there are several chunks
-    flags: NotRequired[list[str]]  # what the checks found in it, as "untrusted: override"
+    flags: NotRequired[list[str]]  # instructions found in it, as "untrusted: change_answer"
 
 
 class Citation(TypedDict):
@@ -138,7 +138,7 @@ class CallResult(TypedDict):
     text: str
     code: str  # why it did not succeed; "" when it did
     sources: list[str]  # where text by strangers in it came from
-    flags: NotRequired[list[str]]  # what the checks found in it
+    flags: NotRequired[list[str]]  # instructions found in it
 
 
 class Taint(TypedDict):
@@ -146,7 +146,7 @@ class Taint(TypedDict):
 
     kind: Literal["document", "tool"]
     source: str  # URI of the document, address of the page, name of the tool
-    flags: NotRequired[list[str]]  # what the checks found there; such a source taints in any case
+    flags: NotRequired[list[str]]  # instructions found there; such a source taints in any case
 
 
 class TurnState(TypedDict, total=False):

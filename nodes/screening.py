@@ -13,6 +13,7 @@ from safety.leaving import Leaving
 from safety.verdict import About, Finding, Verdict
 from tools.registry import parse
 
+PLANTED = "untrusted"  # the check for instructions in what is data
 FORBIDDEN = "not sent"  # the flag of arguments that a policy blocks
 WITHHELD = "The result was withheld: {0} forbids it."
 
@@ -34,7 +35,7 @@ async def passages(
         if heading.refusal or body.refusal:
             continue
         passage = Passage(**{**passage, "title": heading.text, "text": body.text})
-        if flags := flagged([*heading.findings, *body.findings]):
+        if flags := doubtful([*heading.findings, *body.findings]):
             passage["flags"] = flags
         kept.append(passage)
     return kept, findings
@@ -52,7 +53,7 @@ async def result(found: CallResult, context: Context) -> tuple[CallResult, list[
         text = WITHHELD.format(verdict.refusal)
         return CallResult(**{**found, "text": text, "code": "result_withheld"}), findings
     seen = CallResult(**{**found, "text": verdict.text})
-    if flags := flagged(verdict.findings):
+    if flags := doubtful(verdict.findings):
         seen["flags"] = flags
     return seen, findings
 
@@ -117,6 +118,11 @@ def found(safe: Leaving, raw: str, context: Context) -> list[dict[str, Any]]:
 def flagged(findings: Sequence[Finding]) -> list[str]:
     """Return what was found as a reviewer reads it."""
     return list(dict.fromkeys(f"{one.check}: {one.detail}" for one in findings))
+
+
+def doubtful(findings: Sequence[Finding]) -> list[str]:
+    """Return the findings that make a text one by strangers, whoever wrote it."""
+    return flagged([one for one in findings if one.check == PLANTED])
 
 
 async def _document(passage: Passage, context: Context) -> tuple[Verdict, Verdict]:

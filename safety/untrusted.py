@@ -19,9 +19,11 @@ from safety.classifiers import orders
 from safety.classifiers.features import Seen, look
 from safety.classifiers.model import Model
 from safety.classifiers.pieces import Kind, Piece, pieces
+from safety.injection import BLOCK_AT
 from safety.verdict import Hit, Severity
 
 MODEL = "untrusted"
+SURE_RATE = 0.005  # of a strong signal, which decides by itself
 MOST_PIECES = (
     24  # of a text that are embedded, those first that look most like orders by their words
 )
@@ -89,7 +91,10 @@ class Untrusted:
         for one, vector in zip(found, vectors, strict=True):
             seen = placed(one, vector, whole, text, kind)
             scored = self.model.judge(seen, vector)
-            judged.append((one.piece, scored.score, scored.kind))
+            score, kind_of = scored.score, scored.kind
+            if sum(signal.weight for signal in seen.signals) >= BLOCK_AT:
+                score = max(score, self.model.threshold(SURE_RATE))  # as in a user's own text
+            judged.append((one.piece, score, kind_of))
         return tuple(judged)
 
     def _likeliest(self, found: Sequence[Candidate]) -> list[Candidate]:
