@@ -58,6 +58,9 @@ def key(
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="Of readers; again for more.")] = None,
     tenant: Annotated[str, typer.Option(help="Whose data it opens.")] = TENANT,
+    name: Annotated[
+        str | None, typer.Option(help="Their full name, to be masked as personal data.")
+    ] = None,
 ) -> None:
     """Make an API key: shown once, together with its entry for the file API_KEYS_FILE."""
     from pydantic import ValidationError
@@ -67,7 +70,7 @@ def key(
     made = keys.new_key()
     try:
         entry = keys.entry_of(
-            made, tenant=tenant, user=user, roles=role or ["user"], groups=group or []
+            made, tenant=tenant, user=user, roles=role or ["user"], groups=group or [], name=name
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -31,6 +31,7 @@ Role = Literal["user", "reviewer", "engineer", "admin"]
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Group = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+FullName = Annotated[str, StringConstraints(min_length=2, max_length=100, strip_whitespace=True)]
 Stamp = tuple[int, int, int]  # time of the last change, size and number of a file
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,12 @@ class Entry(Closed):
     user: Name
     roles: tuple[Role, ...] = ("user",)
     groups: tuple[Group, ...] = ()
+    name: FullName | None = None  # is masked where personal data is
 
     def caller(self) -> Caller:
         """Return who the holder of the key is."""
-        return Caller(self.tenant, self.user, self.groups, frozenset(self.roles))
+        names = (self.name,) if self.name else ()
+        return Caller(self.tenant, self.user, self.groups, frozenset(self.roles), names)
 
 
 class KeysFile(RootModel[tuple[Entry, ...]]):
@@ -117,7 +120,13 @@ def new_key() -> str:
 
 
 def entry_of(
-    key: str, *, tenant: str, user: str, roles: Sequence[str], groups: Sequence[str]
+    key: str,
+    *,
+    tenant: str,
+    user: str,
+    roles: Sequence[str],
+    groups: Sequence[str],
+    name: str | None = None,
 ) -> str:
     """Return the lines for the file; raises pydantic's ValidationError for what does not fit."""
     entry = Entry.model_validate(
@@ -127,7 +136,9 @@ def entry_of(
             "user": user,
             "roles": list(roles),
             "groups": list(groups),
+            "name": name,
         }
     )
-    written: str = yaml.safe_dump([entry.model_dump(mode="json")], sort_keys=False)
+    fields = entry.model_dump(mode="json", exclude_none=True)
+    written: str = yaml.safe_dump([fields], sort_keys=False, allow_unicode=True)
     return written

@@ -157,6 +157,7 @@ class TurnState(TypedDict, total=False):
     instructions: str  # system messages a client of the OpenAI dialect sent along
     given_history: list[HistoryMessage]  # history that the caller sent; [] for stored threads
     webhook: bool  # the outside is told when this turn waits or ends
+    names: list[str]  # of the user, as their profile has them
     parameters: dict[str, Any]  # temperature, max_tokens, stop: what the caller may set
     refusal: str | None  # set by `screen`: the template name of the refusal
     findings: list[dict[str, Any]]  # what the checks found: check, severity, action; no text

@@ -105,12 +105,14 @@ class Runner:
         multitask: Multitask = "enqueue",
         groups: Sequence[str] = (),
         roles: frozenset[str] = frozenset(),
+        names: Sequence[str] = (),
         key: RequestKey | None = None,
         webhook: bool = False,
     ) -> StartedRun:
         """Store the user's message and begin a run on it, or queue it behind another.
 
         groups, roles: of the user; the run keeps them, also where another process goes on with it.
+        names: of the user, to be masked as personal data.
         thread_id None makes a new thread. The text is expected to be acceptable (core.text).
         key: a request that comes again gets the run that it has begun. webhook: tell its end.
         Raises ThreadNotFound, RunActive (rejected, or too many queued), KeyReused, KeyInFlight,
@@ -125,6 +127,8 @@ class Runner:
             state["parameters"] = parameters
         if webhook:
             state["webhook"] = True
+        if names:
+            state["names"] = list(names)
         caller = Caller(tenant_id, user_id, tuple(groups), roles)
         request = Request(caller, thread_id, state, multitask, key)
         started = await self._admission.admit(request)

@@ -254,6 +254,7 @@ class Turn:
             emit=self.journal.emit,
             groups=self.lease.groups,
             roles=self.lease.roles,
+            names=tuple(self._input.get("names", ())),
             held=Held(self.lease.run_id, self.lease.token),
             flush=self.store,
         )

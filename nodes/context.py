@@ -93,6 +93,7 @@ class Context:
     emit: Emit  # appends to the run's journal
     groups: tuple[str, ...] = ()  # that the user belongs to; none until there are accounts
     roles: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()  # of the user
     held: Held | None = None  # the lease of the run; without one no tool is offered
     flush: Callable[[], Awaitable[None]] = _nothing  # stores events and checkpoints now
 
@@ -116,7 +117,7 @@ class Context:
 
     def about(self, *, protected: str = "", sources: tuple[str, ...] = ()) -> About:
         """Return what the checks may know about a text of this turn."""
-        return About(self.tenant_id, protected, sources)
+        return About(self.tenant_id, protected, sources, self.names)
 
     @property
     def caller(self) -> Caller:

@@ -53,6 +53,7 @@ class Caller:
     user_id: str
     groups: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()  # of the user, to be masked as personal data
 
 
 @dataclass(frozen=True, slots=True)

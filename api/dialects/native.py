@@ -182,6 +182,7 @@ async def start_run(
         user_id=caller.user_id,
         groups=caller.groups,
         roles=caller.roles,
+        names=caller.names,
         thread_id=str(thread_id),
         text=text,
         multitask=body.multitask_strategy,

@@ -86,6 +86,7 @@ async def complete_chat(
         user_id=caller.user_id,
         groups=caller.groups,
         roles=caller.roles,
+        names=caller.names,
         thread_id=body.thread_id,
         text=said.text,
         instructions=said.instructions,

@@ -141,3 +141,22 @@ async def test_our_own_model_reads_everything(database: Database, guard: Guard, 
         _, thread_id, _ = await said(runner, f"Write to {MAIL}")
     assert MAIL in spoken(model)
     assert await placeholders.known(database, TENANT, UUID(thread_id)) == {}
+
+
+async def test_the_users_own_name_is_known(database: Database, guard: Guard) -> None:
+    """From their profile, in any case; the names of others are not."""
+    model = AskingModel().plays("Hello <NAME_1>.")
+    used = served(database, masking(guard, model="always"), model)
+    async with Runner(used, Limits(), QUICK, NullTracer()) as runner:
+        run = await runner.start(
+            tenant_id=TENANT,
+            user_id="ann",
+            names=["Ann Kowalski"],
+            thread_id=None,
+            text="I am ANN KOWALSKI, and Bob Stone is not.",
+        )
+        log = await events(runner, run)
+    assert "KOWALSKI" not in spoken(model)
+    assert "Bob Stone" in spoken(model)
+    [answer] = [event.data["content"] for event in log if event.type == "message.finished"]
+    assert answer == "Hello ANN KOWALSKI."

@@ -53,13 +53,13 @@ class GatedModel(edges.ScriptedModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        yield ChatGenerationChunk(message=AIMessageChunk(content="Water is wet [1]. And"))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="Water is wet [1]. And "))
         self._asked.set()
         await self._go.wait()
         if self._error is not None:
             raise self._error
         end = AIMessageChunk(
-            content=" it is blue [2].",
+            content="it is blue [2].",
             usage_metadata=edges.USAGE,
             response_metadata={"finish_reason": "stop"},
         )
