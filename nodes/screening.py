@@ -13,6 +13,7 @@ from safety.leaving import Leaving
 from safety.verdict import About, Finding, Verdict
 from tools.registry import parse
 
+ORDER_WORDS = 4  # a title of fewer gives nobody an order
 PLANTED = "untrusted"  # the check for instructions in what is data
 FORBIDDEN = "not sent"  # the flag of arguments that a policy blocks
 WITHHELD = "The result was withheld: {0} forbids it."
@@ -126,8 +127,8 @@ def doubtful(findings: Sequence[Finding]) -> list[str]:
 
 
 async def _document(passage: Passage, context: Context) -> tuple[Verdict, Verdict]:
-    guard, about = context.services.guard, context.about()
-    return (
-        await guard.check("document", passage["title"], about),
-        await guard.check("document", passage["text"], about),
-    )
+    guard, about, title = context.services.guard, context.about(), passage["title"]
+    heading = Verdict(title)
+    if len(title.split()) >= ORDER_WORDS:
+        heading = await guard.check("document", title, about)
+    return heading, await guard.check("document", passage["text"], about)
