@@ -76,6 +76,12 @@ def test_thresholds_ascend_as_the_rate_falls() -> None:
         assert np.mean(chances >= score) == pytest.approx(rate, rel=0.35)
 
 
+def test_the_highest_threshold_holds_in_every_pool() -> None:
+    """For each rate by itself the stricter pool decides."""
+    pools = [((0.01, 0.9), (0.05, 0.2)), ((0.01, 0.7), (0.05, 0.4))]
+    assert fitting.highest(pools) == ((0.01, 0.9), (0.05, 0.4))
+
+
 def test_a_rate_is_interpolated_and_bounded() -> None:
     """Between two recorded rates lies a threshold between theirs; outside is an error."""
     recorded = ((0.01, 0.9), (0.05, 0.5))
