@@ -108,9 +108,9 @@ def test_the_shipped_models_say_where_they_are_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_models_are_small_and_fit(name: str) -> None:
-    """A model takes less than 200 kB, begins with harmless, and its thresholds are in order."""
+    """A model takes less than 250 kB, begins with harmless, and its thresholds are in order."""
     model = Model.load(name)
-    assert (MODELS / f"{name}.npz").stat().st_size < 200_000
+    assert (MODELS / f"{name}.npz").stat().st_size < 250_000
     assert model.labels[0] == HARMLESS
     assert len(model.weights) >= 384 + len(MARK_NAMES)
     assert model.threshold(0.005) > model.threshold(0.05)
