@@ -17,7 +17,8 @@ TASKS = ("bfcl", "bfcl_multi", "tau_bench", "pii")
 EVERYDAY = (*QUESTIONS, *TASKS)
 LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
 # For requests for harm: XSTest's are the look-alikes, the other sets are those of attempts.
-HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS = 1.0, 5.0, 0.3
+# Everyday texts count for less: what they are about is seldom near to harm.
+HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS, HARM_EVERYDAY = 1.0, 5.0, 0.3, 0.03
 OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
 EVERYDAY_WEIGHT = 0.15  # of everyday texts: there are many, and most are easy
 QUESTIONS_SHARE = 12  # one in so many is learned from
@@ -62,7 +63,7 @@ def harmful(data: Path) -> list[Example]:
     ]
     found += [_of(row, "xstest", UNSURE) for row in first(data, "xstest") if row["label"] == 1]
     for one in harmless(data):
-        other = one.weight if one.source in EVERYDAY else HARM_OTHERS
+        other = HARM_EVERYDAY if one.source in EVERYDAY else HARM_OTHERS
         found.append(replace(one, weight=HARM_CONTRAST if one.source == "xstest" else other))
     for kind, texts in sources.own("harmful").items():
         found += [replace(_own(text, KINDS.get(kind, kind)), weight=HARM_WEIGHT) for text in texts]
