@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from embeddings.base import Embedder
 from evals.spread import Share, share
-from safety.classifiers.gathering import EVERYDAY, LOOK_ALIKES
+from safety.classifiers.gathering import LOOK_ALIKES, QUESTIONS
 from safety.classifiers.sources import halves
 from safety.harmful import Harmful
 from safety.injection import Injection
@@ -28,7 +28,7 @@ from safety.policy import Policies
 
 ATTACKS = ("jailbreak_in_the_wild", "cyberseceval_pi", "sysprompt_extraction")
 RATES = {"5fpr": 0.05, "1fpr": 0.01}
-EVERYDAY_TEXTS = 1500  # of each set
+QUESTIONS_TEXTS = 1500  # of each set
 Scores = NDArray[np.float64]
 
 # What one finds in the first lists that come up: the plain way that ours stands beside.
@@ -61,14 +61,14 @@ class Texts:
 
 async def run(data: Path, embedder: Embedder) -> dict[str, Any]:
     """Return the figures, {} where the sets are not there."""
-    names = (*ATTACKS, *LOOK_ALIKES, *EVERYDAY)
+    names = (*ATTACKS, *LOOK_ALIKES, *QUESTIONS)
     sets: dict[str, list[Texts]] = {}
     for name in names:
         found = [_wanted(name, half) for half in halves(data, name)]
         if not found[1]:
             return {}
-        if name in EVERYDAY:
-            found = [half[:: max(1, len(half) // EVERYDAY_TEXTS)] for half in found]
+        if name in QUESTIONS:
+            found = [half[:: max(1, len(half) // QUESTIONS_TEXTS)] for half in found]
         sets[name] = [await read(half, embedder) for half in found]
     second = {name: some[1] for name, some in sets.items()}
     unsafe = [await read(half, embedder) for half in halves(data, "unsafe_requests")]
@@ -144,7 +144,7 @@ def over_refusal(second: Mapping[str, Texts]) -> dict[str, Any]:
     checks = Policies.load().general.checks
     pairs = (Injection.load(), checks.injection), (Harmful.load(), checks.harmful)
     report: dict[str, Share] = {}
-    for name in (*LOOK_ALIKES, *EVERYDAY):
+    for name in (*LOOK_ALIKES, *QUESTIONS):
         refused = [False] * len(second[name].rows)
         for ours, rates in pairs:
             for place, hits in enumerate(_hits(ours, second[name], rates)):

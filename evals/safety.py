@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.minilm import MiniLM
-from evals import indirect, injection, obedient, pii, scope
+from evals import everyday, indirect, injection, obedient, pii, scope
 
 
 async def run(data: Path) -> dict[str, Any]:
@@ -16,6 +16,7 @@ async def run(data: Path) -> dict[str, Any]:
     with closing(await asyncio.to_thread(MiniLM.load)) as embedder:
         report: dict[str, Any] = {
             **await injection.run(data, embedder),
+            "everyday": await everyday.run(data, embedder),
             "indirect": await indirect.run(data, embedder),
             "scope": await scope.run(data, embedder),
             "pii": await pii.run(data),

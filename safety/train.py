@@ -70,10 +70,16 @@ async def _read(examples: Sequence[Example], embedder: Embedder) -> Table:
 
 
 def _learn(table: Table) -> Model:
-    """Return the model of users' texts, its thresholds on the look-alikes that it did not see."""
-    odds = fitting.unseen_scores(table, STRENGTH, always=(OWN, *EVERYDAY))
-    alike = np.isin([one.source for one in table.examples], LOOK_ALIKES) & ~_guilty(table)
-    return _told(table, odds[alike], odds[_guilty(table) & ~np.isnan(odds)])
+    """Return the model of users' texts.
+
+    Its thresholds are those of the look-alikes that it did not see; where everyday texts need a
+    higher one to be hit as rarely, that is taken.
+    """
+    odds = fitting.unseen_scores(table, STRENGTH, always=(OWN,))
+    from_sets = np.array([one.source for one in table.examples])
+    alike = np.isin(from_sets, LOOK_ALIKES) & ~_guilty(table)
+    everyday = odds[np.isin(from_sets, EVERYDAY)]
+    return _told(table, odds[alike], odds[_guilty(table) & ~np.isnan(odds)], everyday)
 
 
 def _name_and_learn(table: Table) -> Model:
@@ -97,7 +103,12 @@ def _learn_texts(table: Table, owners: Sequence[int], ordinary: Sequence[int]) -
     return _told(table, np.array([worst.get(n, NEVER) for n in ordinary]), odds[_guilty(table)])
 
 
-def _told(table: Table, alike: NDArray[np.float64], guilty: NDArray[np.float64]) -> Model:
+def _told(
+    table: Table,
+    alike: NDArray[np.float64],
+    guilty: NDArray[np.float64],
+    everyday: NDArray[np.float64] | None = None,
+) -> Model:
     sets = Counter(one.source for one in table.examples)
     found = {
         "learned_from": {name: lineage(name, sets[name]) for name in sorted(sets)},
@@ -113,7 +124,8 @@ def _told(table: Table, alike: NDArray[np.float64], guilty: NDArray[np.float64])
         },
     }
     model = fitting.fit(table, STRENGTH, found)
-    return replace(model, thresholds=fitting.thresholds(alike))
+    pools = [alike] if everyday is None else [alike, everyday]
+    return replace(model, thresholds=fitting.highest([fitting.thresholds(one) for one in pools]))
 
 
 def lineage(name: str, texts: int) -> Report:

@@ -132,6 +132,13 @@ def thresholds(harmless: NDArray[np.float64]) -> tuple[tuple[float, float], ...]
     )
 
 
+def highest(
+    recorded: Sequence[Sequence[tuple[float, float]]],
+) -> tuple[tuple[float, float], ...]:
+    """Return for each rate the highest of several thresholds, so that it holds in every pool."""
+    return tuple(max(those) for those in zip(*recorded, strict=True))
+
+
 def _odds(score: float) -> float:
     kept = min(max(score, 1e-12), 1 - 1e-12)
     return float(np.log(kept / (1 - kept)))

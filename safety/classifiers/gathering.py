@@ -11,13 +11,17 @@ from safety.classifiers import sources
 from safety.classifiers.fitting import Example
 from safety.classifiers.model import HARMLESS
 
-OWN, EVERYDAY = "own examples", ("clinc150", "banking77")
+OWN, QUESTIONS = "own examples", ("clinc150", "banking77")
+# What is asked of an agent with tools: orders, names, accounts and passwords.
+TASKS = ("bfcl", "bfcl_multi", "tau_bench", "pii")
+EVERYDAY = (*QUESTIONS, *TASKS)
 LOOK_ALIKES = ("xstest", "notinject", "mitre_frr_benign", "wildguard_benign")
 # For requests for harm: XSTest's are the look-alikes, the other sets are those of attempts.
-HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS = 1.0, 5.0, 0.3
+# Everyday texts count for less: what they are about is seldom near to harm.
+HARM_WEIGHT, HARM_CONTRAST, HARM_OTHERS, HARM_EVERYDAY = 1.0, 5.0, 0.3, 0.03
 OWN_WEIGHT = 0.5  # of our examples: there are more of them than of the look-alikes
-EVERYDAY_WEIGHT = 0.1  # of everyday questions: there are many, and they are easy
-EVERYDAY_SHARE = 12  # one in so many is learned from
+EVERYDAY_WEIGHT = 0.15  # of everyday texts: there are many, and most are easy
+QUESTIONS_SHARE = 12  # one in so many is learned from
 UNSURE = "harm"  # a category that the model of our own examples has to name
 KINDS = {"private_people": "privacy", "private_organisations": "privacy"}
 # CyberSecEval names the technique; what it is after says more.
@@ -59,7 +63,7 @@ def harmful(data: Path) -> list[Example]:
     ]
     found += [_of(row, "xstest", UNSURE) for row in first(data, "xstest") if row["label"] == 1]
     for one in harmless(data):
-        other = one.weight if one.source in EVERYDAY else HARM_OTHERS
+        other = HARM_EVERYDAY if one.source in EVERYDAY else HARM_OTHERS
         found.append(replace(one, weight=HARM_CONTRAST if one.source == "xstest" else other))
     for kind, texts in sources.own("harmful").items():
         found += [replace(_own(text, KINDS.get(kind, kind)), weight=HARM_WEIGHT) for text in texts]
@@ -67,7 +71,7 @@ def harmful(data: Path) -> list[Example]:
 
 
 def harmless(data: Path) -> list[Example]:
-    """Return look-alikes, everyday questions and our own harmless examples."""
+    """Return look-alikes, everyday texts and our own harmless examples."""
     found = [
         _of(row, name, HARMLESS)
         for name in LOOK_ALIKES
@@ -78,10 +82,11 @@ def harmless(data: Path) -> list[Example]:
         found += [
             replace(_of(row, name, HARMLESS), weight=EVERYDAY_WEIGHT)
             for row in first(data, name)
-            if digest(row["text"])[2] % EVERYDAY_SHARE == 0
+            if name in TASKS or digest(row["text"])[2] % QUESTIONS_SHARE == 0
         ]
-    for texts in sources.own("benign").values():
-        found += [_own(text, HARMLESS) for text in texts]
+    for file in ("benign", "everyday"):
+        for texts in sources.own(file).values():
+            found += [_own(text, HARMLESS) for text in texts]
     return found
 
 

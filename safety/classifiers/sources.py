@@ -35,11 +35,22 @@ class Source:
     group: Callable[[Row], str]  # near-duplicates give the same
     learned: str = ""  # why the first half may be learned from; empty: see `left_out`
     left_out: str = ""
+    texts: Callable[[Row], Sequence[str]] | None = None  # of a row that has no text of its own
+    called: str = ""  # where the folder has several sets
 
     @property
     def name(self) -> str:
-        """Return the name of its folder."""
-        return self.file.partition("/")[0]
+        """Return the name of the set, that of its folder unless it has another."""
+        return self.called or self.file.partition("/")[0]
+
+
+def _asked(row: Row) -> list[str]:
+    """Return what the user says in the turns of a conversation."""
+    return [one["content"] for turn in row["question"] for one in turn if one["role"] == "user"]
+
+
+def _field(name: str) -> Callable[[Row], Sequence[str]]:
+    return lambda row: (row[name],)
 
 
 def _text(row: Row) -> str:
@@ -135,6 +146,62 @@ SOURCES: Mapping[str, Source] = {
             _PERMISSIVE,
         ),
         Source(
+            "bfcl/cases.jsonl.gz",
+            "Berkeley Function-Calling Leaderboard",
+            "Apache-2.0",
+            lambda row: str(row["group"]),
+            _PERMISSIVE,
+            texts=_asked,
+        ),
+        Source(
+            "bfcl/multi_turn_base.jsonl",
+            "Berkeley Function-Calling Leaderboard, several turns",
+            "Apache-2.0",
+            lambda row: str(row["id"]),
+            _PERMISSIVE,
+            texts=_asked,
+            called="bfcl_multi",
+        ),
+        Source(
+            "tau_bench/tasks.jsonl",
+            "tau-bench",
+            "MIT",
+            lambda row: str(row["user_id"]),
+            _PERMISSIVE,
+            texts=_field("instruction"),
+        ),
+        Source(
+            "pii/texts.jsonl.gz",
+            "presidio-research (Microsoft)",
+            "MIT",
+            lambda row: str(row["template"]),
+            _PERMISSIVE,
+        ),
+        Source(
+            "locomo/turns.jsonl",
+            "LoCoMo",
+            "CC BY-NC 4.0",
+            lambda row: str(row["conv"]),
+            left_out="non-commercial: for evaluation only",
+        ),
+        Source(
+            "docs_qa/questions.jsonl",
+            "Chroma chunking evaluation, questions",
+            "MIT",
+            lambda row: str(row["question"]),
+            left_out="for evaluation only, as sets unlike those that were learned from",
+            texts=_field("question"),
+            called="docs_questions",
+        ),
+        Source(
+            "qed_nq/queries.jsonl.gz",
+            "Natural Questions, by way of QED",
+            "CC BY-SA 3.0",
+            lambda row: str(row["doc"]),
+            left_out="share-alike: for evaluation only",
+            texts=_field("question"),
+        ),
+        Source(
             "squad_v11/corpus.jsonl",
             "SQuAD 1.1",
             "CC BY-SA 4.0",
@@ -153,8 +220,9 @@ SOURCES: Mapping[str, Source] = {
 
 
 def rows(data: Path, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a set, [] where its file is not there."""
-    path = data / SOURCES[name].file
+    """Return the rows of a set, one for each text; [] where its file is not there."""
+    source = SOURCES[name]
+    path = data / source.file
     if not path.exists():
         return []
     with (
@@ -162,7 +230,10 @@ def rows(data: Path, name: str) -> list[dict[str, Any]]:
         if path.suffix == ".gz"
         else path.open(encoding="utf-8") as lines
     ):
-        return [json.loads(line) for line in lines]
+        found = [json.loads(line) for line in lines]
+    if source.texts is None:
+        return found
+    return [{**row, "text": text} for row in found for text in source.texts(row) if text]
 
 
 def halves(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

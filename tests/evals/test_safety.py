@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embeddings.minilm import MiniLM
-from evals import indirect, injection, scope
+from evals import everyday, indirect, injection, scope
 from safety.classifiers.gathering import LOOK_ALIKES
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -16,7 +16,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 async def test_without_sets_there_are_no_figures(tmp_path: Path, embedder: MiniLM) -> None:
     """Each part is empty where its sets are not, rather than a figure of nothing."""
-    for part in (injection, indirect, scope):
+    for part in (injection, everyday, indirect, scope):
         assert await part.run(tmp_path, embedder) == {}
 
 

@@ -76,6 +76,12 @@ def test_thresholds_ascend_as_the_rate_falls() -> None:
         assert np.mean(chances >= score) == pytest.approx(rate, rel=0.35)
 
 
+def test_the_highest_threshold_holds_in_every_pool() -> None:
+    """For each rate by itself the stricter pool decides."""
+    pools = [((0.01, 0.9), (0.05, 0.2)), ((0.01, 0.7), (0.05, 0.4))]
+    assert fitting.highest(pools) == ((0.01, 0.9), (0.05, 0.4))
+
+
 def test_a_rate_is_interpolated_and_bounded() -> None:
     """Between two recorded rates lies a threshold between theirs; outside is an error."""
     recorded = ((0.01, 0.9), (0.05, 0.5))
@@ -102,9 +108,9 @@ def test_the_shipped_models_say_where_they_are_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_models_are_small_and_fit(name: str) -> None:
-    """A model takes less than 200 kB, begins with harmless, and its thresholds are in order."""
+    """A model takes less than 250 kB, begins with harmless, and its thresholds are in order."""
     model = Model.load(name)
-    assert (MODELS / f"{name}.npz").stat().st_size < 200_000
+    assert (MODELS / f"{name}.npz").stat().st_size < 250_000
     assert model.labels[0] == HARMLESS
     assert len(model.weights) >= 384 + len(MARK_NAMES)
     assert model.threshold(0.005) > model.threshold(0.05)

@@ -15,8 +15,9 @@ from safety.classifiers import gathering, sources
 def write(data: Path, name: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as the file of a set."""
     path = data / sources.SOURCES[name].file
-    path.parent.mkdir(parents=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)  # two sets may share a folder
+    told = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(told) if path.suffix == ".gz" else told)
 
 
 def test_near_duplicates_stay_on_one_side(tmp_path: Path) -> None:
@@ -38,6 +39,19 @@ def test_crossed_halves_share_neither_side() -> None:
         assert {row[field] for row in one}.isdisjoint({row[field] for row in two})
 
 
+def test_a_conversation_gives_what_the_user_says(tmp_path: Path) -> None:
+    """Each turn of a user is a row of its own, what others say is none, and halves keep them."""
+    turns = [
+        [{"role": "system", "content": "be brief"}, {"role": "user", "content": "list files"}],
+        [{"role": "user", "content": "now sort them"}],
+    ]
+    write(tmp_path, "bfcl_multi", [{"id": n, "question": turns} for n in range(4)])
+    found = sources.rows(tmp_path, "bfcl_multi")
+    assert [row["text"] for row in found] == ["list files", "now sort them"] * 4
+    first, second = sources.halves(tmp_path, "bfcl_multi")
+    assert {row["id"] for row in first}.isdisjoint({row["id"] for row in second})
+
+
 def test_a_missing_set_is_an_error(tmp_path: Path) -> None:
     """Learning without a set would silently give another model."""
     with pytest.raises(FileNotFoundError, match="jailbreak_in_the_wild"):
@@ -54,14 +68,11 @@ def test_share_alike_sets_are_not_learned_from() -> None:
 
 def test_do_not_answer_is_not_learned_from(tmp_path: Path) -> None:
     """Of the unsafe requests, only the rows of HarmBench are examples."""
-    fields = {"label": 0, "focus": "f", "triggers": ["t"]}
+    turns = [[{"role": "user", "content": "a question"}]]
+    fields = {"label": 0, "focus": "f", "triggers": ["t"], "group": "g", "id": "i"}
+    fields |= {"question": turns, "instruction": "an order", "user_id": "u", "template": "t"}
     for name in (*gathering.LOOK_ALIKES, *gathering.EVERYDAY):
-        if not sources.SOURCES[name].file.endswith(".gz"):
-            write(tmp_path, name, [{"text": f"{name} {n}", **fields} for n in range(4)])
-    for name in gathering.EVERYDAY:
-        path = tmp_path / sources.SOURCES[name].file
-        path.parent.mkdir(parents=True)
-        path.write_bytes(gzip.compress(json.dumps({"text": "a question", "label": 0}).encode()))
+        write(tmp_path, name, [{"text": f"{name} {n}", **fields} for n in range(4)])
     rows = [
         {"text": f"{source} {n}", "source": source}
         for n in range(40)
@@ -73,7 +84,9 @@ def test_do_not_answer_is_not_learned_from(tmp_path: Path) -> None:
     assert all(one.text.startswith("harmbench") for one in learned)
 
 
-@pytest.mark.parametrize("name", ["attacks", "benign", "harmful", "languages", "documents"])
+@pytest.mark.parametrize(
+    "name", ["attacks", "benign", "everyday", "harmful", "languages", "documents"]
+)
 def test_our_examples_are_texts(name: str) -> None:
     """Every example is a text, none stands twice in its file."""
 
