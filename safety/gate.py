@@ -21,11 +21,11 @@ from safety.units import (
     Watch,
     WordEnding,
     border_before,
-    borders,
-    has_border,
     is_follower,
     long_forms,
+    looked,
     material_end,
+    next_border,
 )
 from safety.verdict import (
     WITHHELD,
@@ -42,6 +42,7 @@ from safety.verdict import (
 MAX_HOLD = 512
 # Of a word too long to be held so much is looked at again: the longest token is 265 characters.
 _REACH = 288
+_TRIES = 8  # places at which one border is given up for an earlier one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +97,30 @@ class Units:
         """Return what becomes of `text`, which ends at a border; None: it has to wait."""
         if not context and (said := self._quiet.asks(text)) != "unknown":
             return self._settle(text, len(text), []) if said == "nothing" else None
-        place = self._openings.begin(context + text if context else text) - len(context)
-        if place < len(text):
-            place = border_before(text, max(0, place))
-            if place == 0:
-                return None
+        place = self._closed(text, len(text), context)
+        if place == 0:
+            return None
         seen = self._look(text, context)
         if any(one.spans(place) for one in seen):
             return None  # what was found may need the words before it
         step = self._settle(text, place, seen)
         step.looked = len(text) - place
         return step
+
+    def _closed(self, text: str, place: int, context: str) -> int:
+        """Return the last border at or before `place` at which nothing is open; 0 for none near.
+
+        What is open at `place` may begin where something else is open, as "+49" in "Phone: +49":
+        so the place before it is asked as well.
+        """
+        for _ in range(_TRIES):
+            begin = self._openings.begin(context + text[:place]) - len(context)
+            if begin >= place:
+                return place
+            place = border_before(text, max(0, begin))
+            if place == 0:
+                break
+        return 0
 
     def at_end(self, text: str, context: str) -> _Step:
         """Return what becomes of the last of the text."""
@@ -121,7 +135,10 @@ class Units:
         whole += [match.span() for match in PLACEHOLDER.finditer(text)]
         # The rest stays, so that a token in the middle of a word is seen whole.
         most = max(1, self._max_hold - _REACH)
-        place = border_before(text, most) or most
+        border = border_before(text, most)
+        place = self._closed(text, border, context) if border else 0
+        if place < most // 4:  # or as much would be looked at again and again
+            place = border or most
         for start, end in _joined(whole):
             if not start < place < end:
                 continue
@@ -252,7 +269,7 @@ class StreamGate:
         self._restore = restore
         self._max_hold = max_hold
         self._held = ""
-        self._looked = 0  # up to here no border lets go of it
+        self._looked = 0  # up to here no border is asked
         self._context = ""  # what left last, where a word was cut
         self._ending: Ending | None = None  # what is being swallowed
         self.findings: list[Finding] = []
@@ -269,8 +286,8 @@ class StreamGate:
             return ""
         self._held += chunk
         waits = self._ending is None and len(self._held) < self._max_hold
-        if waits and not has_border(self._held, self._looked):
-            self._looked = len(self._held)
+        if waits and not next_border(self._held, self._looked, len(self._held)):
+            self._looked = max(self._looked, len(self._held))
             return ""
         return self._run(final=False)
 
@@ -299,16 +316,17 @@ class StreamGate:
             self._ending = step.ending
             self._context = self._held[: step.length][-CONTEXT:] if step.inside else ""
             self._held = self._held[step.length :]
-            self._looked = step.looked
+            self._looked = looked(step.looked)
         return "".join(left)
 
     def _step(self, *, final: bool) -> _Step | None:
         most = min(len(self._held), self._max_hold)
-        for place in borders(self._held, self._looked, most):
+        while place := next_border(self._held, self._looked, most):
             step = self._units.at_border(self._held[:place], self._context)
             if step is not None:
                 return step
-        self._looked = most
+            self._looked = looked(place)
+        self._looked = max(self._looked, most)
         if len(self._held) >= self._max_hold:
             return self._units.when_full(self._held[: self._max_hold], self._context)
         return self._units.at_end(self._held, self._context) if final else None
@@ -329,10 +347,10 @@ def whole(
     units = Units(detectors, judge, direction, max_hold)
     left: list[str] = []
     findings: list[Finding] = []
-    start, looked, context = 0, 0, ""
+    start, done, context = 0, 0, ""
     while start < len(text):
-        step = _first(units, text, start, looked, context, max_hold)
-        looked = step.looked
+        step = _first(units, text, start, done, context, max_hold)
+        done = looked(step.looked)
         left.append(step.text)
         findings += step.findings
         if step.blocked is not None:
@@ -345,11 +363,13 @@ def whole(
     return "".join(left), tuple(findings), None
 
 
-def _first(units: Units, text: str, start: int, looked: int, context: str, max_hold: int) -> _Step:
+def _first(units: Units, text: str, start: int, done: int, context: str, max_hold: int) -> _Step:
     """Return what becomes of the first unit of text[start:]."""
-    for place in borders(text, start + looked, min(len(text), start + max_hold)):
+    most = min(len(text), start + max_hold)
+    while place := next_border(text, start + done, most):
         if (step := units.at_border(text[start:place], context)) is not None:
             return step
+        done = looked(place - start)
     if len(text) - start >= max_hold:
         return units.when_full(text[start : start + max_hold], context)
     return units.at_end(text[start:], context)

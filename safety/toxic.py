@@ -51,6 +51,8 @@ class Toxic:
         self._known = frozenset(word for words in self._phrases for word in words)
         self._first = frozenset(words[0] for words in self._phrases)
         self._longest = max(map(len, self._phrases), default=1)
+        # Characters in which the longest fits, with something between all its letters.
+        self._reach = 4 * max((len(" ".join(words)) for words in self._phrases), default=1)
 
     @classmethod
     def load(cls) -> Toxic:
@@ -79,7 +81,10 @@ class Toxic:
         """See Holder.holds."""
         if self._is_plain(text):
             return len(text)
-        words = self._words(text)
+        begin = max(0, len(text) - self._reach)
+        while begin > 0 and not text[begin - 1].isspace():
+            begin -= 1
+        words = self._words(text, begin)
         if not words:
             return len(text)
         _, start, end = words[-1]
@@ -103,14 +108,25 @@ class Toxic:
                 return False
         return True
 
-    def _words(self, text: str) -> list[tuple[str, int, int]]:
-        """Return the words as the list has them, with their places."""
-        places = [match.span() for match in _WORD.finditer(text)]
-        for match in _ALONE.finditer(text):
-            start, end = match.span()
-            places = [place for place in places if place[1] <= start or place[0] >= end]
-            places.append((start, end))
-        return [(self._folded(text[start:end]), start, end) for start, end in sorted(places)]
+    def _words(self, text: str, begin: int = 0) -> list[tuple[str, int, int]]:
+        """Return the words of text[begin:] as the list has them, with their places."""
+        places: list[tuple[int, int]] = []
+        alone = [match.span() for match in _ALONE.finditer(text, begin)]
+        spelled = iter([*alone, (len(text) + 1, len(text) + 1)])
+        start, end = next(spelled)
+        for match in _WORD.finditer(text, begin):
+            while end <= match.start():
+                start, end = next(spelled)
+            if match.end() <= start:
+                places.append(match.span())
+        folded: dict[str, str] = {}  # a text says most words more than once
+        words = []
+        for start, end in sorted(places + alone):
+            word = text[start:end]
+            if word not in folded:
+                folded[word] = self._folded(word)
+            words.append((folded[word], start, end))
+        return words
 
     def _folded(self, word: str) -> str:
         word = word.casefold()

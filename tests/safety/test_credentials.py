@@ -44,6 +44,12 @@ CREDENTIALS = [
     ),
     ("azure_account_key", "AccountKey=" + "a1B2" * 21 + "cd=="),
     ("password_in_url", "admin:s3cr3tpass"),
+    ("aws_secret", "aws_secret_access_key = " + A40),
+    ("google_oauth_token", "ya29" + "." + A40),
+    ("openai_key", "sk-" + "proj-" + A36[:20] + "T3Blbk" + "FJ" + A36[:20]),
+    ("package_registry_token", "pypi-" + "AgE" + A40 + A36),
+    ("twilio_key", "S" + "K" + "0123456789abcdef" * 2),
+    ("telegram_token", "123456789" + ":AA" + A36[:33]),
 ]
 HARMLESS = [
     "The file begins with -----BEGIN PRIVATE KEY----- and nobody should see what follows.",

@@ -15,7 +15,7 @@ from safety.links import Links
 from safety.pii import Pii
 from safety.toxic import Toxic
 from safety.verdict import Action, Detector, Edit, Finding, Hit, apply
-from tests.safety.streams import chunks, long, short
+from tests.safety.streams import chunks, dense, long, short
 from tests.safety.test_credentials import CREDENTIALS
 
 PROMPT = "You answer from documents. Put the number of the source behind every single sentence."
@@ -68,7 +68,7 @@ def test_a_stream_gives_what_the_whole_text_gives(share: int) -> None:
 @pytest.mark.parametrize("share", range(4))
 def test_so_it_does_with_every_detector_and_longer_than_may_be_held(share: int) -> None:
     """Keys of many lines, words of 1 500 characters, links that carry data, our own prompt."""
-    for seed in range(60 * share, 60 * (share + 1)):
+    for seed in range(20 * share, 20 * (share + 1)):
         random = Random(seed)
         said = " ".join(PROMPT.split()[random.randint(0, 5) : random.randint(6, 20)])
         text = long(random) + said + random.choice((" ", ". ", " of\n")) + short(random)
@@ -78,9 +78,44 @@ def test_so_it_does_with_every_detector_and_longer_than_may_be_held(share: int) 
         assert (left, tuple(gate.findings), gate.blocked) == whole(text, ALL, judge), seed
 
 
+def test_so_it_does_where_every_word_is_a_number_or_its_label() -> None:
+    """Some of a few groups, some longer than may be held, in several languages."""
+    for seed in range(60):
+        random = Random(seed)
+        text = dense(random, random.choice((6, 40, 120)))
+        gate = StreamGate(ALL, redact)
+        left = streamed(gate, chunks(text, random))
+        assert (left, tuple(gate.findings), gate.blocked) == whole(text, ALL, redact), seed
+
+
+def test_no_label_leaves_before_its_number() -> None:
+    """Numbers are found in units as in the whole text, however close they stand."""
+    for seed in range(300):
+        text = dense(Random(seed), 12)
+        edits = [Edit(hit.start, hit.end, hit.replacement) for hit in Pii().find(text)]
+        assert whole(text, [Pii()], redact)[0] == apply(text, edits), seed
+
+
+@pytest.mark.parametrize("text", ["4111 1111 ", "+1 202 ", "0 30 ", "１２ ", "电话", "x() ", "< "])
+def test_no_text_is_looked_at_again_and_again(text: str) -> None:
+    """What detectors see in all is a small multiple of what came, however much of it waits."""
+    seen = 0
+
+    class Counted(Pii):
+        def find(self, text: str) -> list[Hit]:
+            nonlocal seen
+            seen += len(text)
+            return super().find(text)
+
+    said = (text * 4000)[:4000]
+    gate = StreamGate([Counted(), *ALL[2:]], redact)
+    streamed(gate, [said])
+    assert seen < 8 * len(said)
+
+
 def test_units_see_what_the_detectors_see_in_the_whole_text() -> None:
     """Where nothing is too long to be held, cutting into units changes no finding."""
-    for seed in range(1500):
+    for seed in range(800):
         text = short(Random(seed))
         if "PRIVATE" in text:
             continue
@@ -95,7 +130,7 @@ def test_no_part_of_a_credential_leaves(kind: str, credential: str) -> None:
     before, after = ("postgres://", "@host") if kind == "password_in_url" else ("", "")
     for around in ("Use {} now.", "x" * 700 + "/{}", "see:{},\n你好{}"):
         text = around.format(*[before + credential + after] * 2)
-        for place in range(0, len(text), 1 + len(text) // 40):
+        for place in range(0, len(text), 1 + len(text) // 24):
             gate = StreamGate(FEW, redact)
             left = gate.feed(text[:place]) + gate.feed(text[place:]) + gate.finish()
             assert credential[-12:] not in left
