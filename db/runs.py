@@ -243,7 +243,8 @@ async def active(conn: Conn, thread_id: UUID) -> list[Run]:
 
 
 async def pause(conn: Conn, run_id: UUID, lease_token: int, *, approval_id: UUID) -> Status:
-    """Let a run wait for a decision; return "queued" when it has been taken meanwhile.
+    """Let a run wait for a decision; return "queued" when it has been taken meanwhile, or when
+    the run was asked to stop.
 
     Raises LeaseLost. Deciding locks the run as well, so one of the two sees the other.
     """

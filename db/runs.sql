@@ -106,14 +106,15 @@ select from runs
  where run_id = %(run_id)s and lease_token = %(lease_token)s and status = 'running' for no key update
 
 -- pause --
--- Lets a run wait for a decision, unless it has been taken.
+-- Lets a run wait for a decision, unless it has been taken, or somebody wants the run to end:
+-- then it goes on at once, and whoever goes on with it ends it.
 update runs r
-   set status = case when pending then 'waiting' else 'queued' end,
-       resumes = resumes + (not pending)::int
+   set status = case when pending and not cancel_requested then 'waiting' else 'queued' end,
+       resumes = resumes + (cancel_requested or not pending)::int
   from (select exists (select from approvals where approval_id = %(approval_id)s
                           and status = 'pending') as pending)
  where run_id = %(run_id)s
-returning status, case when not pending then pg_notify('run_queued', run_id::text) end
+returning status, case when status = 'queued' then pg_notify('run_queued', run_id::text) end
 
 -- unsay --
 -- Removes the messages of runs that have ended. What they did stays in the ledger.

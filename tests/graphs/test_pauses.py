@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from core.telemetry import NullTracer
+from db import runs
 from db.pool import Database
 from evals.asking import AskingModel
 from graphs.record import Outcome
@@ -16,7 +18,7 @@ from graphs.runner import Runner
 from graphs.turn import Turn
 from nodes.context import Limits
 from tests.graphs.acting import acting, decide, pending
-from tests.graphs.turns import LETTER, QUICK, begin, events
+from tests.graphs.turns import LETTER, QUICK, TENANT, begin, events
 
 
 async def test_a_decision_may_come_before_the_attempt_that_asked_has_ended(
@@ -52,3 +54,23 @@ async def test_a_decision_may_come_before_the_attempt_that_asked_has_ended(
         log = await events(runner, run)
     assert log[-1].type == "run.finished"
     assert model.results == ["Sent to Ada."]
+
+
+async def test_who_cancels_before_the_attempt_that_asked_has_ended_is_heard(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment between the question and its being stored; the run does not wait for ever."""
+    pause = Turn._store_pause
+
+    async def late(self: Turn, *arguments: Any) -> None:
+        async with database.transaction(TENANT) as conn:
+            assert await runs.request_cancel(conn, self.lease.thread_id, self.lease.run_id)
+        await pause(self, *arguments)
+
+    monkeypatch.setattr(Turn, "_store_pause", late)
+    model = AskingModel().plays([("send_letter", {"to": "Ada"})], "It was sent.")
+    used = acting(database, model, [LETTER])
+    async with Runner(used, Limits(), QUICK, NullTracer()) as runner:
+        log = await events(runner, await begin(runner, "Write to Ada"))
+    assert log[-1].type == "run.cancelled"
+    assert await pending(database) == []
