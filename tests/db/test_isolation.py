@@ -20,7 +20,7 @@ SHARED = {"migrations"}  # tables of ours that belong to nobody
 # What the application cannot write, and what it cannot even read: a function does that for it.
 SEALED = {"audit_log", "audit_heads"}
 HIDDEN = {"audit_heads"}
-SWEPT = {"runs", "approvals", "notices"}
+SWEPT = {"runs", "approvals", "notices", "turns"}
 # A value of each type that a column has; a new type needs a new line.
 VALUES = {
     "text": "'x'",
@@ -236,6 +236,8 @@ async def test_the_sweeper_sees_what_is_due_alone(admin_url: str, tables: list[s
             "update runs set input = '{}'",
             "update approvals set status = 'approved'",
             "update notices set body = '{}'",
+            "update turns set outcome = 'answered'",
+            "select packed from turns",
             *(f"select {column} from approvals" for column in ("arguments", "evidence", "digest")),
         ):
             with pytest.raises(InsufficientPrivilege):

@@ -92,21 +92,21 @@ async def stalled(exchange: Exchange) -> None:
     """Hang between two tokens."""
     await exchange.begin()
     await exchange.token(SHOWN)
-    await exchange.token("And")
+    await exchange.token("And ")
     await exchange.gone()
 
 
 async def cut(exchange: Exchange) -> None:
     await exchange.begin()
     await exchange.token(SHOWN)
-    await exchange.token("And")
+    await exchange.token("And ")
     await exchange.end()
 
 
 async def garbled_later(exchange: Exchange) -> None:
     await exchange.begin()
     await exchange.token(SHOWN)
-    await exchange.token("And")
+    await exchange.token("And ")
     await exchange.data(b"data: {no json\n\n")
     await exchange.end()
 
@@ -114,7 +114,7 @@ async def garbled_later(exchange: Exchange) -> None:
 async def failed_later(exchange: Exchange) -> None:
     await exchange.begin()
     await exchange.token(SHOWN)
-    await exchange.token("And")
+    await exchange.token("And ")
     said = {"message": "Request failed during generation: oom", "http_status_code": 422}
     await exchange.event({"error": said})
     await exchange.data(DONE)

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 from core.errors import ModelUnavailable
 from core.turn import HistoryMessage
 from embeddings.minilm import MiniLM
+from evals.bench import edges
 from nodes.context import Context, Limits, Services
 from nodes.prompts import Prompts
 from nodes.standalone import exchanges, standalone
@@ -41,6 +42,7 @@ class Writer:
 def surroundings(embedder: MiniLM, model: Writer | None = None) -> Context:
     nothing: Any = None
     used: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__, nothing)
+    used["guard"] = edges.ScriptedGuard()
     chat: Any = model
     models = None if model is None else Models.of(chat)
     used |= {"embedder": embedder, "models": models, "prompts": Prompts.load()}

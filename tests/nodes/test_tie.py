@@ -13,6 +13,7 @@ import yaml
 from core.settings import ModelSettings
 from core.turn import Intent
 from embeddings.minilm import MiniLM
+from evals.bench import edges
 from nodes import tie
 from nodes.context import Context, Limits, Services
 from nodes.intents import Guess
@@ -35,6 +36,7 @@ async def asking(
         settings = ModelSettings(_env_file=None, file=path)
         async with connect(settings, url="", embedder=embedder, environment={}) as models:
             used: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__, nothing)
+            used["guard"] = edges.ScriptedGuard()
             used |= {"models": models, "prompts": Prompts.load()}
             yield Context(
                 tenant_id="acme", user_id="", thread_id="", run_id="", services=Services(**used),
