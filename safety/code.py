@@ -12,8 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safety.encoded import apart
-from safety.verdict import Hit, Severity
+from safety.verdict import Hit, Severity, apart
 
 _REMOVED = "[command removed]"
 _END = r"(?=[\s;&|)\"'`,]|\Z)"

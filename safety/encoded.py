@@ -11,10 +11,10 @@ import base64
 import codecs
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
-from safety.verdict import Detector, Hit
+from safety.verdict import Detector, Hit, apart
 
 SHORTEST = 20  # characters; below that nothing worth hiding fits in
 _DEPTH = 2
@@ -71,15 +71,6 @@ class Encoded:
                     said = f"[redacted {kind.replace('_', ' ')}]"
                     found.setdefault((start, end), Hit(kind, hit.severity, start, end, said))
         return apart(found.values())
-
-
-def apart(hits: Iterable[Hit]) -> list[Hit]:
-    """Return the hits in order, without those that overlap an earlier, longer one."""
-    kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
-        if not kept or hit.start >= kept[-1].end:
-            kept.append(hit)
-    return kept
 
 
 def _base64(token: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from safety.pii import Pii
 from safety.policy import Blocked, TenantPolicy
 from safety.presidio import Presidio
 from safety.toxic import Toxic
-from safety.verdict import About, Detector, Hit
+from safety.verdict import About, Detector, Hit, apart
 
 BLOCKLIST = "blocklist"
 CODE = Code()
@@ -42,12 +42,7 @@ class Blocklist:
         for one, pattern in self._lists:
             for match in pattern.finditer(text):
                 found.append(Hit(one.name, one.severity, match.start(), match.end()))
-        found.sort(key=lambda hit: (hit.start, -hit.end))
-        kept: list[Hit] = []
-        for hit in found:
-            if not kept or hit.start >= kept[-1].end:
-                kept.append(hit)
-        return kept
+        return apart(found)
 
 
 def _whole(words: Sequence[str]) -> re.Pattern[str]:

@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from safety.encoded import OPENS, SHORTEST, apart, readings
+from safety.encoded import OPENS, SHORTEST, readings
 from safety.retold import Retold
 from safety.units import SPACELESS, Ending, Watch, WordEnding
-from safety.verdict import WITHHELD, Hit
+from safety.verdict import WITHHELD, Hit, apart
 
 # Twelve equal words in a row do not happen by chance; shorter ones are common phrases.
 WORDS = 12

@@ -16,9 +16,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from safety.encoded import apart
 from safety.units import SPACELESS
-from safety.verdict import Hit
+from safety.verdict import Hit, apart
 
 _LINK, _IMAGE = "[link removed]", "[image removed]"
 # A host behind two slashes, so that a comment in code is none.

@@ -17,9 +17,8 @@ from typing import Any
 
 import yaml
 
-from safety.encoded import apart
 from safety.fold import fold
-from safety.verdict import Hit, Severity
+from safety.verdict import Hit, Severity, apart
 
 FILE = Path(__file__).with_name("toxic.yaml")
 _REMOVED = "[removed]"

@@ -122,6 +122,15 @@ def decide(
     return Verdict(apply(text, edits), findings, refusal)
 
 
+def apart(hits: Iterable[Hit]) -> list[Hit]:
+    """Return the hits in order, without those that overlap an earlier, longer one."""
+    kept: list[Hit] = []
+    for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
+        if not kept or hit.start >= kept[-1].end:
+            kept.append(hit)
+    return kept
+
+
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """Return `text` with each edit made; of overlapping ones the first names the replacement."""
     parts: list[str] = []
