@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
@@ -28,6 +28,7 @@ from psycopg.rows import DictRow, TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from core.errors import CheckpointRefused
+from db.pool import Database
 from db.sql import Statement, load
 
 SQL = load(__file__)
@@ -81,9 +82,10 @@ def _note(event: SerdeEvent) -> None:
 class RunSaver(AsyncPostgresSaver):
     """The checkpoints of one run; one saver a run, because a saver serialises its callers."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], *, fresh: bool) -> None:
+    def __init__(self, database: Database, *, fresh: bool) -> None:
         """fresh: nothing is stored for this run yet, so reading would be a wasted round trip."""
-        super().__init__(pool, serde=Strict())
+        super().__init__(cast(AsyncConnectionPool[Any], database.pool), serde=Strict())
+        self._database = database
         self._fresh = fresh
         self._puts: list[tuple[RunnableConfig, Checkpoint, CheckpointMetadata, Any]] = []
         self._writes: list[tuple[RunnableConfig, Sequence[tuple[str, Any]], str, str]] = []
@@ -91,10 +93,14 @@ class RunSaver(AsyncPostgresSaver):
         self.stored = not fresh
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Return the newest checkpoint, flushed or not."""
+        """Return the newest checkpoint, flushed or not; raises DatabaseUnavailable."""
         if self._puts:
             return self._newest()
-        return None if self._fresh else await super().aget_tuple(config)
+        if self._fresh:
+            return None
+        # As everybody else here: the pool alone keeps neither cancellations nor connections safe.
+        async with self._database.connection() as conn:
+            return await _stock(conn).aget_tuple(config)
 
     async def aput(
         self,

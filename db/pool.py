@@ -19,6 +19,7 @@ from psycopg.pq import PipelineStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from core.cancel import cancellations, heed_cancellation
 from core.errors import DatabaseBusy, DatabaseUnavailable, RoleTooPowerful
 from db.migrate import SEARCH_PATH, verify
 from db.sql import Statement, load, read_ahead
@@ -125,8 +126,10 @@ class Database:
         """
         errors_before = self._connection_errors
         try:
+            before = cancellations()
             conn = await self.pool.getconn()
             try:
+                heed_cancellation(beyond=before)  # one that came with the connection
                 async with conn:  # commits or rolls back; one of a pool stays open
                     yield conn
             finally:

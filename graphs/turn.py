@@ -94,7 +94,7 @@ class Turn:
         self._began = time.perf_counter()
         self._flushing = asyncio.Lock()
         self._settled = False  # its outcome is known: nothing may interrupt the last writes
-        self._saver = checkpoints.RunSaver(factory.services.database.pool, fresh=lease.attempt == 1)
+        self._saver = checkpoints.RunSaver(factory.services.database, fresh=lease.attempt == 1)
         self._trace: Trace = factory.tracer.turn(
             run_id=str(lease.run_id),
             thread_id=str(lease.thread_id),

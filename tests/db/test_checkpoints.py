@@ -93,7 +93,7 @@ async def test_the_history_is_that_of_the_stock_saver(database: Database, tenant
     stock, ours = str(uuid7()), str(uuid7())
     usual = graph().compile(AsyncPostgresSaver(database.pool))  # type: ignore[arg-type]
     await usual.ainvoke({"text": "act"}, at(stock), durability="sync")
-    first = RunSaver(database.pool, fresh=True)
+    first = RunSaver(database, fresh=True)
     await graph().compile(first).ainvoke({"text": "act"}, at(ours), durability="sync")
     assert await history(database, ours) == []  # nothing was written before it was worth it
     await flush(first, database, tenant)
@@ -101,7 +101,7 @@ async def test_the_history_is_that_of_the_stock_saver(database: Database, tenant
     assert await history(database, ours) == paused
     assert any(name == "__interrupt__" for name, _ in paused[-1]["writes"])
 
-    resumed = RunSaver(database.pool, fresh=False)
+    resumed = RunSaver(database, fresh=False)
     given: Command[Any] = Command(resume="yes")
     await usual.ainvoke(given, at(stock), durability="sync")
     result = await graph().compile(resumed).ainvoke(given, at(ours), durability="sync")
@@ -112,7 +112,7 @@ async def test_the_history_is_that_of_the_stock_saver(database: Database, tenant
 
 async def test_a_flush_that_fails_loses_nothing(database: Database, tenant: str) -> None:
     """What a broken transaction did not keep is written by the next one."""
-    thread, saver = str(uuid7()), RunSaver(database.pool, fresh=True)
+    thread, saver = str(uuid7()), RunSaver(database, fresh=True)
     await graph().compile(saver).ainvoke({"text": "act"}, at(thread), durability="sync")
 
     async def fail() -> None:
@@ -133,7 +133,7 @@ async def test_what_comes_during_a_flush_waits_for_the_next(
     database: Database, tenant: str
 ) -> None:
     """A step that ends while the one before it is being written is not taken for written."""
-    thread, saver = str(uuid7()), RunSaver(database.pool, fresh=True)
+    thread, saver = str(uuid7()), RunSaver(database, fresh=True)
     config = at(thread)
     config["configurable"]["checkpoint_ns"] = ""
     config = await saver.aput(config, empty_checkpoint(), {"step": 0}, {})

@@ -332,3 +332,28 @@ async def test_who_is_cancelled_gives_its_connection_back(database_url: str, ten
         await asyncio.gather(using, return_exceptions=True)
         async with database.transaction(tenant) as conn:
             assert await (await conn.execute("select 1")).fetchone() == (1,)
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_who_is_cancelled_while_it_waits_for_a_connection_ends(
+    database_url: str, steps: int
+) -> None:
+    """Also when one comes at that moment; whoever closes a loop of queries waits for its end."""
+
+    async def forever(database: Database) -> None:
+        while True:
+            async with database.connection():
+                await asyncio.sleep(0)
+            await asyncio.Event().wait()
+
+    async with Database.open(database_url, min_size=1, max_size=1) as database:
+        async with database.connection():
+            waiting = asyncio.create_task(forever(database))
+            while not database.pool._waiting:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0)
+        for _ in range(steps):  # of the loop, until the connection has arrived
+            await asyncio.sleep(0)
+        waiting.cancel()
+        done, _ = await asyncio.wait([waiting], timeout=5)
+        assert done
+        await database.ping()  # the connection is back
