@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from core.turn import ModelCall
@@ -74,7 +77,7 @@ class Metrics:
         )
         self.findings = Counter(
             "parley_findings",
-            "What safety checks found, by what became of it.",
+            "What safety checks found in turns that have ended, by what became of it.",
             # input | document | tool_arguments | tool_result | output; warn | redact | block
             ["direction", "check", "action"],
             registry=self.registry,
@@ -105,6 +108,11 @@ class Metrics:
         if usage := call["usage"]:
             self.model_tokens.labels(model, task, "prompt").inc(usage["prompt_tokens"])
             self.model_tokens.labels(model, task, "completion").inc(usage["completion_tokens"])
+
+    def found(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        """Count what the checks found in a turn."""
+        for one in findings:
+            self.findings.labels(one["direction"], one["check"], one["action"]).inc()
 
     def milliseconds(self) -> dict[str, float]:
         """Return the time that each stage of retrieval has taken in all."""

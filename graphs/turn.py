@@ -273,6 +273,9 @@ class Turn:
                 try:
                     await self._store_end(outcome, message_id, waiting)
                     self._account.tell()
+                    if outcome.approval_id is None:
+                        found = self._stages.state.get("findings", [])
+                        self._factory.services.metrics.found(found)
                     return True
                 except LeaseLost:
                     self.stop = "lost"

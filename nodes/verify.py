@@ -47,7 +47,11 @@ async def _checked(answer: str, state: TurnState, context: Context) -> TurnState
     rules = context.services.prompts["act" if state.get("acting") else "answer"].rules
     about = screening.leaving(rules, state.get("passages", []), state, context)
     verdict = await context.services.guard.check("output", answer, about)
-    findings = [*state.get("findings", []), *noted(verdict, answer, context.run_id)]
+    findings = list(state.get("findings", []))
+    told = [{**one, "digest": ""} for one in findings]  # by the stream, about the raw text
+    for one in noted(verdict, answer, context.run_id):
+        if {**one, "digest": ""} not in told:
+            findings.append(one)
     if verdict.refusal is None:
         return TurnState(answer=verdict.text, findings=findings)
     refused = await refusal(verdict.refusal, state["text"], context)

@@ -138,10 +138,7 @@ class Guard:
 
     async def _check(self, direction: Direction, text: str, about: About) -> Verdict:
         hits = await self.hits(direction, text, about)
-        verdict = decide(text, hits, self.judge(about.tenant_id, direction), direction)
-        for finding in verdict.findings:
-            self._metrics.findings.labels(direction, finding.check, finding.action).inc()
-        return verdict
+        return decide(text, hits, self.judge(about.tenant_id, direction), direction)
 
     async def hits(
         self, direction: Direction, text: str, about: About = NOBODY

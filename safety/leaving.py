@@ -8,7 +8,7 @@ from collections.abc import Callable
 from core.errors import CheckFailed
 from core.metrics import Metrics
 from safety.gate import StreamGate
-from safety.verdict import Finding
+from safety.verdict import Finding, gathered
 
 DEADLINE_SECONDS = 5.0  # for one chunk
 NAME = "gate"  # under which its time is measured
@@ -25,7 +25,7 @@ class Leaving:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was found so far."""
-        return tuple(self._gate.findings)
+        return gathered(self._gate.findings)
 
     @property
     def blocked(self) -> str | None:
@@ -34,18 +34,19 @@ class Leaving:
 
     def feed(self, chunk: str) -> str:
         """Take a chunk; return what may leave now. Raises CheckFailed."""
-        return self._timed(lambda: self._gate.feed(chunk))
+        left = self._timed(lambda: self._gate.feed(chunk))
+        if self.blocked is not None:
+            self._measured()
+        return left
 
     def finish(self) -> str:
-        """Return the rest, when nothing more comes, and count what was found.
-
-        Raises CheckFailed.
-        """
+        """Return the rest, when nothing more comes. Raises CheckFailed."""
         last = self._timed(self._gate.finish)
-        self._metrics.check_seconds.labels("output", NAME).observe(self._seconds)
-        for one in self._gate.findings:
-            self._metrics.findings.labels("output", one.check, one.action).inc()
+        self._measured()
         return last
+
+    def _measured(self) -> None:
+        self._metrics.check_seconds.labels("output", NAME).observe(self._seconds)
 
     def _timed(self, work: Callable[[], str]) -> str:
         began = time.perf_counter()

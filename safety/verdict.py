@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -100,7 +100,7 @@ def decide(
 
     A hit about the whole text cannot be cut out of it: to redact it is to block.
     """
-    counted: Counter[tuple[str, Severity, Action, str]] = Counter()
+    findings: list[Finding] = []
     edits: list[Edit] = []
     refusal: str | None = None
     for check, hits in seen.items():
@@ -110,16 +110,20 @@ def decide(
                 continue
             if action == "redact" and hit.end <= hit.start:
                 action = "block"
-            counted[check, hit.severity, action, hit.kind] += 1
+            findings.append(Finding(check, hit.severity, action, hit.kind, direction))
             if action == "block":
                 refusal = refusal or check
             elif action == "redact":
                 edits.append(Edit(hit.start, hit.end, hit.replacement or WITHHELD))
-    findings = tuple(
-        Finding(check, severity, action, kind if n == 1 else f"{kind} x{n}", direction)
-        for (check, severity, action, kind), n in counted.items()
+    return Verdict(apply(text, edits), gathered(findings), refusal)
+
+
+def gathered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings with those that say the same as one, which says how many they are."""
+    counted = Counter(findings)
+    return tuple(
+        one if n == 1 else replace(one, detail=f"{one.detail} x{n}") for one, n in counted.items()
     )
-    return Verdict(apply(text, edits), findings, refusal)
 
 
 def apart(hits: Iterable[Hit]) -> list[Hit]:

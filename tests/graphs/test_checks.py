@@ -147,3 +147,22 @@ def test_a_detector_that_fails_in_the_stream_refuses(
     with pytest.raises(CheckFailed) as caught:
         leaving.feed("confidential matters ")
     assert "confidential" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("severity", "action"), [("low", "warn"), ("critical", "block")])
+async def test_a_finding_is_told_and_counted_once(
+    database: Database, guard: Guard, severity: str, action: str
+) -> None:
+    """Though the whole answer is checked again after its stream, and a blocked one is cut off."""
+    listed = {"lists": [{"words": ["teapot"], "severity": severity}]}
+    used = services(database, SayingModel().say("A teapot [1]. A teapot ", "again [2]."))
+    used = replace(used, guard=guard.under(strict(blocklist=listed)))
+    async with Runner(used, Limits(), QUICK, NullTracer()) as runner:
+        run = await begin(runner)
+        await events(runner, run)
+    async with database.transaction(TENANT) as conn:
+        log = await turns.get(conn, UUID(run.run_id))
+    assert [one["action"] for one in log.findings] == [action]
+    labels = {"direction": "output", "check": "blocklist", "action": action}
+    registry = used.metrics.registry
+    assert registry.get_sample_value("parley_findings_total", labels) == 1
