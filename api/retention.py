@@ -6,8 +6,9 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
+from core.cancel import beside
 from core.errors import OperatorError
 from db import turns
 from db.pool import Database
@@ -20,13 +21,8 @@ log = logging.getLogger(__name__)
 @asynccontextmanager
 async def forgetting(database: Database, policies: Policies) -> AsyncIterator[None]:
     """Forget findings whose time is over, now and then, as long as this is entered."""
-    task = asyncio.create_task(_forever(database, policies))
-    try:
+    async with beside(_forever(database, policies)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def forget(database: Database, policies: Policies) -> int:

@@ -15,6 +15,7 @@ import uvicorn
 from api.app import create_app
 from api.build import Services
 from api.sse import Streams
+from core.cancel import beside
 
 T = TypeVar("T")
 
@@ -55,10 +56,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connections, let the runs end, then the streams, then the rest."""
-        draining = asyncio.create_task(self._drain())
-        await super().shutdown(sockets)
-        draining.cancel()
-        await asyncio.wait([draining])
+        async with beside(self._drain()):
+            await super().shutdown(sockets)
 
     async def _drain(self) -> None:
         if self._services.worker is not None:
@@ -81,15 +80,11 @@ async def serve(
     """
     server = Server(services)
     with on_signals(server.stop):
-        beside = asyncio.create_task(meanwhile)
-        beside.add_done_callback(server.end_with)
-        try:
+        async with beside(meanwhile) as other:
+            other.add_done_callback(server.end_with)
             await server.serve(sockets=[listener])
-        finally:
-            beside.cancel()
-            await asyncio.wait([beside])
-    if not beside.cancelled():
-        beside.result()
+    if not other.cancelled():
+        other.result()
 
 
 def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
+from core.cancel import beside
 from core.errors import OperatorError
 from core.settings import WebhookSettings
 from db.listen import Listener
@@ -72,8 +73,7 @@ class Sender:
         """Send until cancelled."""
         async with Listener(self._database.url) as listener:
             wake = asyncio.Event()
-            hearing = asyncio.create_task(hear(listener, wake))
-            try:
+            async with beside(hear(listener, wake)):
                 while True:
                     wake.clear()
                     try:
@@ -87,9 +87,6 @@ class Sender:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
                             await wake.wait()
-            finally:
-                hearing.cancel()
-                await asyncio.wait((hearing,))
 
     async def send_due(self) -> int:
         """Send notices whose time has come; return how many there were, AT_ONCE at most."""
@@ -163,14 +160,8 @@ async def sending(database: Database, settings: WebhookSettings) -> AsyncIterato
         timeout=settings.timeout_seconds,
         trust_env=settings.url is not None and httpx.URL(settings.url).host not in LOOPBACK,
     )
-    async with client:
-        task = asyncio.create_task(Sender(database, client, settings).run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    async with client, beside(Sender(database, client, settings).run()):
+        yield
 
 
 def sign(secret: str, notice_id: str, timestamp: str, body: bytes) -> str:

@@ -1,8 +1,11 @@
-"""Cancellation that arrives although it was lost on its way."""
+"""Ends of tasks: work beside a block, and cancellation that was lost on its way."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 
 def cancellations() -> int:
@@ -20,3 +23,17 @@ def heed_cancellation(*, beyond: int = 0) -> None:
     """
     if cancellations() > beyond:
         raise asyncio.CancelledError
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` as long as the block runs; when the block has ended, so has the work.
+
+    The block does not hear of it when the work fails: look at the task.
+    """
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

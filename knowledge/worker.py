@@ -22,7 +22,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from core.cancel import heed_cancellation
+from core.cancel import beside, heed_cancellation
 from core.errors import OperatorError
 from core.settings import KnowledgeSettings
 from db.migrate import SEARCH_PATH
@@ -121,12 +121,10 @@ class Worker:
             )
             if self._stopping.is_set():
                 return
-            sweeping = asyncio.create_task(self._sweep_on(app, self._engine))
             try:
-                await self._engine.run()  # type: ignore[no-untyped-call]
+                async with beside(self._sweep_on(app, self._engine)):
+                    await self._engine.run()  # type: ignore[no-untyped-call]
             finally:
-                sweeping.cancel()
-                await asyncio.wait([sweeping])
                 self._engine = None
 
     def _register(self, app: procrastinate.App) -> None:

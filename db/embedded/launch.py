@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from core.cancel import beside
 from core.errors import DatabaseUnavailable, DataFolderUnusable, ParleyError
 from db.embedded import server
 from db.embedded.binaries import Binaries, choose
@@ -46,12 +47,10 @@ async def embedded_postgres(
         if joining.exception() is None:
             await asyncio.to_thread(joining.result().leave)
         raise
-    watching = asyncio.ensure_future(_watch(postgres))
     try:
-        yield postgres
+        async with beside(_watch(postgres)):
+            yield postgres
     finally:
-        watching.cancel()
-        await asyncio.wait([watching])
         await asyncio.shield(asyncio.to_thread(postgres.leave))
 
 
