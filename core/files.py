@@ -32,13 +32,20 @@ class _Loader(yaml.SafeLoader):
 def read(path: Path, model: type[Model], variable: str) -> Model:
     """Return a file as a model; raises SettingsInvalid naming the variable that names the file."""
     try:
-        return model.model_validate(parse(path))
+        content = parse(path)
+    except ValueError as error:
+        raise SettingsInvalid(f"{variable}: {error}") from error
+    return validated(content, model, f"{variable}: {path}: ")
+
+
+def validated(content: Any, model: type[Model], where: str) -> Model:
+    """Return plain data as a model; raises SettingsInvalid, which begins with `where`."""
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise SettingsInvalid(f"{variable}: {path}: {place}: {first['msg']}") from error
-    except ValueError as error:
-        raise SettingsInvalid(f"{variable}: {error}") from error
+        raise SettingsInvalid(f"{where}{place}: {first['msg']}") from error
 
 
 def parse(path: Path) -> Any:

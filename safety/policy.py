@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.errors import SettingsInvalid
-from core.files import Closed, parse
+from core.files import Closed, parse, validated
 from safety.verdict import Action, Direction, Hit, Severity
 
 DEFAULT_POLICY = Path(__file__).with_suffix(".yaml")
@@ -246,11 +246,4 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _read(content: dict[str, Any], path: Path | None, place: str) -> TenantPolicy:
-    try:
-        return TenantPolicy.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = place + ".".join(map(str, first["loc"]))
-        raise SettingsInvalid(
-            f"{VARIABLE}: {path or DEFAULT_POLICY}: {where}: {first['msg']}"
-        ) from error
+    return validated(content, TenantPolicy, f"{VARIABLE}: {path or DEFAULT_POLICY}: {place}")
