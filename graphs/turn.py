@@ -273,7 +273,7 @@ class Turn:
                 try:
                     await self._store_end(outcome, message_id, waiting)
                     self._account.tell()
-                    if outcome.approval_id is None:
+                    if outcome.approval_id is None:  # or it goes on, and may find more
                         found = self._stages.state.get("findings", [])
                         self._factory.services.metrics.found(found)
                     return True
@@ -379,13 +379,9 @@ class Turn:
 
     def _decided(self, findings: list[dict[str, Any]]) -> Statement:
         """Return what puts the decisions of the checks into the audit log."""
-        policy = self._factory.services.guard.policies.of(self.lease.tenant_id)
-        return turns.decided(
-            findings,
-            policy=policy.digest,
-            run_id=self.lease.run_id,
-            lease_token=self.lease.token,
-        )
+        lease, policies = self.lease, self._factory.services.guard.policies
+        digest = policies.of(lease.tenant_id).digest
+        return turns.decided(findings, policy=digest, run_id=lease.run_id, lease_token=lease.token)
 
     async def _release(self) -> None:
         await self.flush()

@@ -193,7 +193,7 @@ class Units:
         for check, hit in hits:
             action = self._judge(check, hit)
             start, end = hit.start - len(context), hit.end - len(context)
-            if hit.end <= hit.start:  # about the text as a whole: nothing of it can be cut out
+            if hit.is_whole:  # nothing of it can be cut out
                 start, end = 0, len(text)
                 action = "block" if action == "redact" else action
             if end > 0 and action is not None:

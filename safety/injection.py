@@ -11,15 +11,11 @@ from typing import Self
 from embeddings.base import Vector
 from safety.classifiers.features import Seen, look
 from safety.classifiers.model import Model, Scored
-from safety.normalise import skeleton
-from safety.signals import SIGNALS, Signal
 from safety.verdict import Hit
 
 MODEL = "injection"
 BLOCK_AT = 4  # sum of the weights of signals
 WARN_AT = 2
-# Of what is longer, the embedding model has read the beginning only (256 tokens).
-READ_CHARACTERS = 900
 # A strong signal names the attempt better than the model can.
 FAMILIES = {
     "override": "override",
@@ -49,19 +45,17 @@ class Injection:
         *,
         block_rate: float,
         warn_rate: float,
-        ending: Vector | None = None,
     ) -> list[Hit]:
         """Return a hit about the whole text, or nothing.
 
         block_rate, warn_rate: the share of harmless look-alikes that may be hit by mistake with
-        severity high, and medium. ending: the vector of `ending(text)`, where there is one.
+        severity high, and medium. Of what is longer than 256 tokens, the vector is that of the
+        beginning; signals, cues and words are seen everywhere.
         Raises ValueError for a rate that the model has no threshold for.
         """
         block, warn = self.model.threshold(block_rate), self.model.threshold(warn_rate)
         seen = look(text)
         found = self.model.judge(seen, vector)
-        if ending is not None and (last := rest(text)):
-            found = max(found, self.model.judge(look(last), ending))
         weight = sum(signal.weight for signal in seen.signals)
         if weight >= BLOCK_AT or found.score >= block:
             return [Hit(kind(seen, found), "high", score=max(found.score, block))]
@@ -73,18 +67,3 @@ class Injection:
 def kind(seen: Seen, found: Scored) -> str:
     """Return which kind of attempt it is: what a strong signal says, else the likeliest."""
     return next((FAMILIES[one.name] for one in seen.signals if one.name in FAMILIES), found.kind)
-
-
-def rest(text: str) -> str | None:
-    """Return the end of a text that the embedding model has not read, None where it read all.
-
-    Embedding it costs as much again as the text did (up to 20 ms): an attempt behind 256 tokens
-    of small talk is seen then, and without it only by the signals, cues and words.
-    """
-    return text[-READ_CHARACTERS:] if len(text) > READ_CHARACTERS * 4 // 3 else None
-
-
-def signals(text: str) -> list[Signal]:
-    """Return the signals that are found in `text`."""
-    seen = skeleton(text)
-    return [signal for signal in SIGNALS if signal.pattern.search(seen)]

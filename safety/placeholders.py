@@ -9,18 +9,14 @@ placeholder when a text comes in, because a person or a document wrote it, becom
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from safety.credentials import Credentials
 from safety.fold import fold
 from safety.pii import Pii
+from safety.units import PLACEHOLDER
 from safety.verdict import Edit, Hit, apply
-
-PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]{0,30})_([1-9]\d{0,5})>")
-OPENS = re.compile(r"<(?:[A-Z][A-Z_]{0,30}\d{0,6})?\Z")
-"""The end of a text that may be the beginning of a placeholder."""
 
 _LITERAL = "WRITTEN"  # no word that announces a number, as "text" does
 # Kinds whose spellings differ in blanks, dashes and brackets.
@@ -47,8 +43,6 @@ class Placeholders:
                 raise ValueError(f"{placeholder!r} is no placeholder")
             self._last[match[1]] = max(self._last.get(match[1], 0), int(match[2]))
             self._by_value[value if key else self._identity(match[1], value)] = placeholder
-        self.new: dict[str, str] = {}
-        """What was added since: placeholder to value, or to its digest. To be stored."""
 
     def mask(self, text: str, hits: Iterable[Hit]) -> str:
         """Return `text` with a placeholder for each hit.
@@ -59,7 +53,7 @@ class Placeholders:
         covered: list[tuple[int, int]] = []
         kinds: list[str] = []
         for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
-            if hit.end <= hit.start:
+            if hit.is_whole:
                 continue
             if covered and hit.start < covered[-1][1]:  # of two detectors: one value
                 covered[-1] = (covered[-1][0], max(covered[-1][1], hit.end))
@@ -96,7 +90,7 @@ class Placeholders:
         if placeholder is None:
             number = self._last[kind] = self._last.get(kind, 0) + 1
             placeholder = self._by_value[identity] = f"<{kind}_{number}>"
-            self._values[placeholder] = self.new[placeholder] = identity if self._key else value
+            self._values[placeholder] = identity if self._key else value
         return placeholder
 
     def _identity(self, kind: str, value: str) -> str:

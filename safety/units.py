@@ -46,8 +46,8 @@ _LAST_LINE = re.compile(r"(?:\s|\\[nr]){0,4}[A-Za-z0-9+/=]{1,63}(?=\s|\\[nr]|\Z)
 _TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{10,}(?:\.[\w-]*){0,2}\Z", re.ASCII)
 _WORD_END = re.compile(f"[\\s{SPACELESS}" + r"\"'`<>()\[\]{},;|\\]")
 _GAP = 200  # characters of something else that a key block may hold between its lines
-# The placeholder of something personal must not be cut before it is put back.
-PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{0,30}_\d{1,6}>")
+# What stands for something personal, kind and number: not to be cut before it is put back.
+PLACEHOLDER = re.compile(r"<([A-Z][A-Z_]{0,30})_([1-9]\d{0,5})>")
 
 
 class Ending(Protocol):

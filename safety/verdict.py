@@ -27,9 +27,14 @@ class Hit:
     kind: str  # within its check: "email", "github_token", "override"
     severity: Severity
     start: int = 0  # characters
-    end: int = 0  # exclusive; not beyond start: it is about the text as a whole
+    end: int = 0  # exclusive; not beyond start where it is about the whole text
     replacement: str = ""  # what would stand there instead
     score: float = 1.0  # how sure, in [0, 1]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is about the text as a whole."""
+        return self.end <= self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def decide(
             action = judge(check, hit)
             if action is None:
                 continue
-            if action == "redact" and hit.end <= hit.start:
+            if action == "redact" and hit.is_whole:
                 action = "block"
             findings.append(Finding(check, hit.severity, action, hit.kind, direction))
             if action == "block":

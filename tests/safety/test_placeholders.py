@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.pii import Pii
-from safety.placeholders import OPENS, PLACEHOLDER, Placeholders, mask_plain
+from safety.placeholders import Placeholders, mask_plain
+from safety.units import PLACEHOLDER
 from safety.verdict import Hit
 
 PII = Pii()
@@ -31,7 +32,7 @@ def test_the_same_value_has_the_same_placeholder() -> None:
     assert masked == "<EMAIL_1>, or <EMAIL_1>, or <EMAIL_2>"
     later = Placeholders(first.to_dict())
     assert mask(later, "MARIA@EXAMPLE.COM and c@example.com") == "<EMAIL_1> and <EMAIL_3>"
-    assert later.new == {"<EMAIL_3>": "c@example.com"}
+    assert later.to_dict() == first.to_dict() | {"<EMAIL_3>": "c@example.com"}
 
 
 def test_hits_that_overlap_are_one_value() -> None:
@@ -82,7 +83,7 @@ def test_with_a_key_no_value_is_kept(text: str) -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in digest.to_dict().values())
     again = Placeholders(digest.to_dict(), key=b"secret")
     assert mask(again, text) == masked
-    assert again.new == {}
+    assert again.to_dict() == digest.to_dict()
 
 
 def test_a_value_is_not_looked_at_again() -> None:
@@ -95,15 +96,6 @@ def test_what_is_no_placeholder_is_refused() -> None:
     """A stored mapping with another key is an error, not a value that never returns."""
     with pytest.raises(ValueError, match="no placeholder"):
         Placeholders({"EMAIL_1": "a@example.com"})
-
-
-@given(TEXTS)
-def test_a_cut_placeholder_is_seen(text: str) -> None:
-    """Wherever a text is cut inside a placeholder, its end says that one may have begun."""
-    for match in PLACEHOLDER.finditer(text):
-        for cut in range(match.start() + 1, match.end()):
-            assert OPENS.search(text[:cut])
-        assert not OPENS.search(text[: match.end()])
 
 
 def test_plain_marks_for_traces() -> None:
