@@ -22,14 +22,11 @@ from psycopg.rows import TupleRow
 from core.text import scrub
 from db.sql import load
 from knowledge.bm25 import FRESH, Best, Corpus, Ranking, Segment
-from knowledge.filter import EVERYTHING, Filter
+from knowledge.filter import EVERYTHING, Few, Filter
 from knowledge.postings import Ids, Runs, unpack, unpack_lengths, unpack_mask
 
 SQL = load(__file__)
 
-# A filter that leaves no more is asked for all it leaves, which costs a scan of the documents.
-FEW_CHUNKS = 5_000
-_FEW_DOCUMENTS = 500
 _FIRST_LOOK = 4  # times `limit`: how many of the best are shown to another filter at first
 
 Conn = AsyncConnection[TupleRow]
@@ -49,16 +46,16 @@ async def search(
     tenant_id: str,
     limit: int,
     filter: Filter = EVERYTHING,
-    few_chunks: int = FEW_CHUNKS,
+    few: Few | None = None,
 ) -> list[Hit]:
     """Return the chunks that match best, best first; none when nothing but stop words is asked.
 
     A chunk needs not contain every word. Equal scores keep the order of their ids.
     The filter takes chunks out, it does not change the scores of the others.
-    few_chunks: a filter that leaves no more than these is worked out first.
+    few: a filter that leaves no more is worked out first; None: where that costs less.
     """
     words = await read(conn, query, tenant_id=tenant_id)
-    return await words.best(conn, tenant_id=tenant_id, limit=limit, filter=filter, few=few_chunks)
+    return await words.best(conn, tenant_id=tenant_id, limit=limit, filter=filter, few=few)
 
 
 async def read(conn: Conn, query: str, *, tenant_id: str) -> Words:
@@ -86,7 +83,7 @@ class Words:
         )
 
     async def best(
-        self, conn: Conn, *, tenant_id: str, limit: int, filter: Filter, few: int = FEW_CHUNKS
+        self, conn: Conn, *, tenant_id: str, limit: int, filter: Filter, few: Few | None = None
     ) -> list[Hit]:
         """Return the chunks that match best, as `search` does; computes before it asks anything."""
         corpus = _corpus(self._rows)
@@ -97,7 +94,7 @@ class Words:
             best = ranking.best(limit)
         else:
             parameters = {"tenant_id": tenant_id, **filter.parameters()}
-            best = await _permitted(conn, ranking, parameters, limit=limit, few_chunks=few)
+            best = await _permitted(conn, ranking, parameters, limit=limit, few=few)
         return [Hit(*hit) for hit in zip(best.ids.tolist(), best.scores.tolist(), strict=True)]
 
 
@@ -152,17 +149,18 @@ def _corpus(rows: list[TupleRow]) -> Corpus | None:
 
 
 async def _permitted(
-    conn: Conn, ranking: Ranking, parameters: dict[str, object], *, limit: int, few_chunks: int
+    conn: Conn, ranking: Ranking, parameters: dict[str, object], *, limit: int, few: Few | None
 ) -> Best:
     """Return the best chunks that the filter lets through.
 
     One that leaves few names them all; another is shown more and more of the ranking, until
     that is enough or promises to cost more than all that the filter leaves.
     """
-    bounds = {"most": few_chunks, "documents": _FEW_DOCUMENTS}
-    few = await _ids(conn, "few_permitted", {**parameters, **bounds})
+    few = few or Few.of(ranking.chunks, limit)
+    bounds = {"most": few.chunks, "documents": few.documents}
+    left = await _ids(conn, "few_permitted", {**parameters, **bounds})
     looked = _FIRST_LOOK * limit
-    while few is None:
+    while left is None:
         best = ranking.best(looked)
         cursor = await conn.execute(
             SQL["permitted"], {**parameters, "chunk_ids": best.ids.tolist()}, binary=True
@@ -174,9 +172,9 @@ async def _permitted(
         share = len(let) / looked
         needed = round(1.5 * limit / share) if share else ranking.chunks
         if needed >= share * ranking.chunks:
-            few = await _ids(conn, "all_permitted", parameters)
+            left = await _ids(conn, "all_permitted", parameters)
         looked = max(needed, 2 * looked)
-    ranking.keep(np.sort(few))
+    ranking.keep(np.sort(left))
     return ranking.best(limit)
 
 

@@ -7,12 +7,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from db.sql import load
-from knowledge.filter import EVERYTHING, Filter
+from knowledge.filter import EVERYTHING, Few, Filter
 
 SQL = load(__file__)
 
-EXACT_CHUNKS = 5_000  # no more than these are compared one by one: exact, in 3 ms
-LOOK_DOCUMENTS = 2_000  # counted at most to find out whether there are so few
 EF_SEARCH = 1.2  # times what is wanted; 2 finds .6 % more of the last ones and takes half more
 MAX_EF_SEARCH = 1000  # the limit of pgvector
 
@@ -27,25 +25,26 @@ async def nearest(
     limit: int,
     filter: Filter = EVERYTHING,
     chunks: int | None = None,
-    exact_chunks: int = EXACT_CHUNKS,
+    few: Few | None = None,
 ) -> dict[int, float]:
     """Return chunk_id -> cosine of the chunks nearest in meaning, best first.
 
     conn: inside a transaction opened for `tenant_id`.
     chunks: about how many the tenant has, where the caller knows; else they are counted.
-    exact_chunks: where the filter leaves more than these, the HNSW index is searched.
+    few: where the filter leaves more, the HNSW index is searched; None: what costs less.
     """
+    few = few or Few.of(chunks or 0, limit)
     parameters = filter.parameters() | {
         "tenant_id": tenant_id,
         "vector": vector,
         "limit": limit,
-        "most": exact_chunks,
-        "documents": LOOK_DOCUMENTS,
+        "most": few.chunks,
+        "documents": few.documents,
         "everything": filter == EVERYTHING,
         "ef_search": min(round(EF_SEARCH * limit), MAX_EF_SEARCH),
     }
     if chunks is not None and filter == EVERYTHING:
-        exact = chunks <= exact_chunks
+        exact = chunks <= few.chunks
     else:
         cursor = await conn.execute(SQL["small"], parameters)
         seen = await cursor.fetchone()

@@ -12,7 +12,7 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import migrate, migrations
 from db.pool import Database
 from knowledge import keywords
-from knowledge.filter import Filter, Reader
+from knowledge.filter import Few, Filter, Reader
 from knowledge.segments import merge
 from knowledge.store import remove_document
 from tests.knowledge.conftest import Put
@@ -162,9 +162,8 @@ async def test_filter(database: Database, tenant: str) -> None:
             allowed = await let_through(database, tenant, filter)
             expected = [hit for hit in ranked if hit.chunk_id in allowed]
             for limit, few in itertools.product((1, 5, 300), (-1, 1000)):
-                found = await ask(
-                    database, tenant, query, limit=limit, filter=filter, few_chunks=few
-                )
+                bound = Few(few, 1000)
+                found = await ask(database, tenant, query, limit=limit, filter=filter, few=bound)
                 assert found == expected[:limit], (filter, limit)
 
 

@@ -14,7 +14,7 @@ from core.turn import Passage
 from db.pool import Database
 from embeddings.minilm import MiniLM
 from knowledge.engines.postgres import PostgresIndex
-from knowledge.filter import EVERYTHING, Filter, Reader
+from knowledge.filter import EVERYTHING, Few, Filter, Reader
 from knowledge.nearest import SQL, Conn, nearest
 from knowledge.search import SQL as FOUND_SQL
 from knowledge.search import Search, fuse
@@ -245,7 +245,7 @@ async def test_index_agrees_with_scan(database: Database, tenant: str) -> None:
         query = HalfVector(vectors[0] + vectors[1])
         exact = await nearest(conn, query, tenant_id=tenant, limit=50)
         await conn.execute("set local enable_sort = off")  # without statistics it would sort 600
-        indexed = await nearest(conn, query, tenant_id=tenant, limit=50, exact_chunks=100)
+        indexed = await nearest(conn, query, tenant_id=tenant, limit=50, few=Few(100, 1))
     assert list(exact)[:2] == list(indexed)[:2]
     assert len(exact.keys() & indexed.keys()) >= 48
     assert list(indexed.values()) == sorted(indexed.values(), reverse=True)

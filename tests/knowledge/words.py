@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from db.pool import Database
 from knowledge import keywords
-from knowledge.filter import EVERYTHING, Filter
+from knowledge.filter import EVERYTHING, Few, Filter
 from knowledge.keywords import Hit
 from knowledge.store import Chunk, DocumentRow, remove_document, replace_document
 from tests.knowledge.test_bm25 import plain_bm25
@@ -59,12 +59,12 @@ async def ask(
     *,
     limit: int = 100,
     filter: Filter = EVERYTHING,
-    few_chunks: int = keywords.FEW_CHUNKS,
+    few: Few | None = None,
 ) -> list[Hit]:
     """Search for words."""
     async with database.transaction(tenant) as conn:
         return await keywords.search(
-            conn, query, tenant_id=tenant, limit=limit, filter=filter, few_chunks=few_chunks
+            conn, query, tenant_id=tenant, limit=limit, filter=filter, few=few
         )
 
 
