@@ -14,7 +14,7 @@ from core.errors import StreamCut
 from nodes.gate import AnswerGate, Stretch
 from nodes.release import Release
 from safety.leaving import Leaving
-from safety.masking import Masks
+from safety.masking import OPEN, Masks
 
 IGNORANT = re.compile(r"\s*I don['’]t know\b", re.IGNORECASE)  # as the prompts ask for it
 
@@ -26,7 +26,7 @@ class Answer:
     safe: Leaving  # what it says passes the checks first
     gate: AnswerGate
     release: Release
-    masks: Masks | None = None  # what the model was shown in place of personal data
+    masks: Masks = OPEN  # what the model was shown in place of personal data
     raw: str = ""
     last: AIMessageChunk | None = None  # with usage and the reason why it ended
     asked: AIMessageChunk | None = None  # the calls of tools, put together

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from core.text import scrub
 from core.turn import TALK, CallResult, PromptRecord, ProposedCall, Step, Taint, TurnState
 from nodes.context import Context, Limits
-from safety.masking import Masks
+from safety.masking import OPEN, Masks
 from safety.neutral import neutralise
 from tools.ledger import Call
 from tools.registry import parse
@@ -71,37 +71,30 @@ def calls(state: TurnState) -> list[ProposedCall]:
     return [call for step in state.get("steps", []) for call in step["calls"]]
 
 
-def step(said: str, chunk: AIMessageChunk | None, masks: Masks | None = None) -> Step | None:
+def step(said: str, chunk: AIMessageChunk | None, masks: Masks = OPEN) -> Step | None:
     """Return what the model asks for, under ids of our own; None when it asks for nothing.
 
     masks: puts back what the placeholders in it stand for.
     """
-    if masks is not None:
-        said = masks.answer(said)
     wanted = [
         ProposedCall(
             call_id=str(uuid7()),
             tool=scrub(str(one.get("name") or ""))[:MOST_NAME],
-            arguments=scrub(_restored(str(one.get("args") or ""), masks)),
+            arguments=scrub(masks.arguments(str(one.get("args") or ""))),
         )
         for one in (chunk.tool_call_chunks if chunk is not None else [])
     ]
-    return Step(said=said, calls=wanted) if wanted else None
-
-
-def _restored(arguments: str, masks: Masks | None) -> str:
-    return arguments if masks is None else masks.arguments(arguments)
+    return Step(said=masks.answer(said), calls=wanted) if wanted else None
 
 
 def conversation(
-    prompt: PromptRecord, state: TurnState, mark: str, masks: Masks | None = None
+    prompt: PromptRecord, state: TurnState, mark: str, masks: Masks = OPEN
 ) -> list[BaseMessage | tuple[str, str]]:
     """Return the messages to send: the prompt, then each step with the results of its calls.
 
     mark: drawn for this request; what tools returned stands between tags that carry it.
     masks: takes personal data out of what the steps hold; the prompt has passed it.
     """
-    mask = masks.mask if masks is not None else str
     messages: list[BaseMessage | tuple[str, str]] = [
         (message["role"], message["content"]) for message in prompt["messages"]
     ]
@@ -116,9 +109,9 @@ def conversation(
             )
             for call in one["calls"]
         ]
-        messages.append(AIMessage(content=mask(one["said"]), tool_calls=wanted))
+        messages.append(AIMessage(content=masks.mask(one["said"]), tool_calls=wanted))
         messages += [
-            ToolMessage(content=fenced(result, mark, mask), tool_call_id=call["call_id"])
+            ToolMessage(content=fenced(result, mark, masks.mask), tool_call_id=call["call_id"])
             for call in one["calls"]
             if (result := results.get(call["call_id"])) is not None
         ]
@@ -192,9 +185,9 @@ def call_id(call: ProposedCall) -> UUID:
     return UUID(call["call_id"])
 
 
-def _arguments(call: ProposedCall, masks: Masks | None) -> dict[str, Any]:
+def _arguments(call: ProposedCall, masks: Masks) -> dict[str, Any]:
     """Return the arguments as an object; what was none is shown as it was."""
     found = parse(call["arguments"])
     if isinstance(found, str):
         return {"unreadable": json.dumps(call["arguments"])[:200]}
-    return found if masks is None else dict(masks.masked(found))
+    return masks.masked(found)

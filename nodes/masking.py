@@ -7,13 +7,13 @@ from uuid import UUID
 
 from db import placeholders
 from nodes.context import Context
-from safety.masking import Masks
+from safety.masking import OPEN, Masks
 
 
 async def towards(
     name: str | None, context: Context, known: Mapping[str, str] | None = None
-) -> Masks | None:
-    """Return what masks a prompt for a model; None where the policy lets it read everything.
+) -> Masks:
+    """Return what masks a prompt for a model; OPEN where the policy lets it read everything.
 
     name: of the model; None: any that there is. known: the placeholders of the conversation, where
     they were read before. Raises DatabaseUnavailable.
@@ -22,7 +22,7 @@ async def towards(
     specs = models.values() if name is None else filter(None, [models.get(name)])
     hosted = any(spec.provider is not None for spec in specs)
     if not guard.policies.of(context.tenant_id).masks(hosted=hosted):
-        return None
+        return OPEN
     if known is None:
         thread_id = UUID(context.thread_id)
         known = await placeholders.known(context.services.database, context.tenant_id, thread_id)

@@ -69,9 +69,7 @@ class Asking:
         fitted = await self._fit(choice.name, room, sampling["max_tokens"])
         known = self.state.get("placeholders")
         masks = await masking.towards(choice.name, self.context, known)
-        prompt = self._render(fitted.history, fitted.passages)
-        if masks is not None:
-            prompt = masked(prompt, masks)
+        prompt = masked(self._render(fitted.history, fitted.passages), masks)
         messages = calling.conversation(prompt, self.state, self.mark, masks)
         tools = self.tools if choice.level != "degraded" else []  # it quotes, it does not act
         update = TurnState(prompt=prompt, parameters=sampling, budget=fitted.record)
@@ -79,7 +77,7 @@ class Asking:
             update["passages"] = fitted.passages
             told = [source(number, one) for number, one in enumerate(fitted.passages, 1)]
             self.context.emit("sources", {"passages": told})
-        if masks is not None:
+        if masks.known:
             update["placeholders"] = masks.known
         return Question(
             messages=messages,
@@ -125,7 +123,7 @@ class Asking:
             question=self.state["text"],
         )
 
-    def _answer(self, passages: Sequence[Passage], masks: Masks | None) -> Answer:
+    def _answer(self, passages: Sequence[Passage], masks: Masks) -> Answer:
         """Return an answer that nothing has been said in."""
         # A task that no tool is for is heard to its first sentence: "I don't know" is not shown.
         listening = bool(self.state.get("acting")) and not self.state.get("steps")
@@ -133,9 +131,7 @@ class Asking:
         support = SupportCheck(passages, self.context.services.embedder) if self.cites else None
         lead = BREAK if self.state.get("answer", "").strip() else ""
         about = screening.leaving(self.prompt.rules, passages, self.state, self.context)
-        safe = self.context.services.guard.leaving(
-            about, restore=masks.answer if masks is not None else None
-        )
+        safe = self.context.services.guard.leaving(about, restore=masks.answer)
         return Answer(safe, gate, Release(self.context, gate, support, lead=lead), masks)
 
 

@@ -92,9 +92,8 @@ async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[st
     template = context.services.prompts["standalone"]
     limit = template.limits.max_output_tokens or context.limits.max_output_tokens
     masks = await masking.towards(None, context)
-    mask = masks.mask if masks is not None else str
-    told = [Exchange(mask(one.question), mask(one.answer)) for one in talk]
-    prompt = template.render([], exchanges=told, question=mask(text))
+    told = [Exchange(masks.mask(one.question), masks.mask(one.answer)) for one in talk]
+    prompt = template.render([], exchanges=told, question=masks.mask(text))
     message, call = await context.services.models.ask(
         await context.wish(template.task, tokens=limit),
         [(m["role"], m["content"]) for m in prompt["messages"]],
@@ -102,7 +101,7 @@ async def ask(text: str, talk: Sequence[Exchange], context: Context) -> tuple[st
         temperature=0.0,
     )
     said = str(message.content).strip().strip('"').strip()
-    return said if masks is None else masks.restored(said), call
+    return masks.restored(said), call
 
 
 async def drift(

@@ -45,7 +45,7 @@ async def broken(text: str, guess: Guess, context: Context) -> tuple[Guess, Mode
     choice, native = chosen
     meanings = {intent.value: MEANINGS[intent] for intent in (guess.intent, second)}
     masks = await masking.towards(choice.name, context)
-    told = text if masks is None else masks.mask(text)
+    told = masks.mask(text)
     prompt = context.services.prompts["tie"].render([], text=told, meanings=meanings)
     asked = "\n\n".join(message["content"] for message in prompt["messages"])
     try:

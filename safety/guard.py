@@ -18,7 +18,7 @@ from safety.checks import Check, Subject
 from safety.forms import detectors, presidio
 from safety.gate import StreamGate
 from safety.leaving import Leaving
-from safety.masking import Masks
+from safety.masking import Placeholding
 from safety.normalise import normalise
 from safety.policy import Policies
 from safety.verdict import About, Direction, Finding, Hit, Judge, Verdict, decide
@@ -118,9 +118,9 @@ class Guard:
         verdict = await self._check(direction, text, about)
         return Verdict("", verdict.findings, verdict.refusal) if verdict.refusal else verdict
 
-    def masks(self, about: About, known: Mapping[str, str]) -> Masks:
+    def masks(self, about: About, known: Mapping[str, str]) -> Placeholding:
         """Return what masks a conversation for a model; known: its placeholders so far."""
-        return Masks(self.policies.of(about.tenant_id), about, known, self._key)
+        return Placeholding(self.policies.of(about.tenant_id), about, known, self._key)
 
     def leaving(self, about: About = NOBODY, *, restore: Restore | None = None) -> Leaving:
         """Return what lets one answer leave while it streams, checked as a whole one would be.
