@@ -17,6 +17,7 @@ import typer
 
 from core import logs, settings
 from core.errors import ParleyError
+from core.heap import settle
 
 if TYPE_CHECKING:
     from api.build import Services
@@ -115,6 +116,7 @@ async def greet(
     if docs:
         print(f"answering at {url}, reading documents …", flush=True)
         await read(services, docs)
+    settle()
     seconds = time.time() - psutil.Process().create_time()
     body = {"model": "parley", "messages": [{"role": "user", "content": QUESTION}]}
     print(f"ready in {seconds:.1f} s at {url}", flush=True)

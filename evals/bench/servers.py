@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from api.app import create_app
 from api.build import Services
 from api.keys import Keys
+from core.heap import settle
 from core.metrics import Metrics
 from core.settings import Settings, read
 from core.telemetry import NullTracer
@@ -159,6 +160,8 @@ async def main(contender: str, database_url: str) -> None:
         async def cpu() -> float:
             return time.process_time()
 
+        if contender != "stock":
+            settle()  # as `python -m api` does
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, loop="uvloop", http="httptools", log_level="warning"
         )

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.errors import AddressRefused, OperatorError, PortInUse
+from core.heap import settle
 
 CLOSE = "parley.close"  # the ASGI extension of `Closable`
 
@@ -64,6 +65,7 @@ def serve(app: ASGIApp, bound: socket.socket) -> None:
         timeout_keep_alive=75,  # longer than clients keep idle connections
         timeout_graceful_shutdown=5,
     )
+    settle()
     uvicorn.Server(config).run(sockets=[bound])
 
 
