@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    empty_checkpoint,
+)
+from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
@@ -144,3 +151,49 @@ async def test_what_comes_during_a_flush_waits_for_the_next(
     assert saver.pending
     await flush(saver, database, tenant)
     assert [one["metadata"]["step"] for one in await history(database, thread)] == [0, 1]
+
+
+class Flushing(RunSaver):
+    """Writes each thing at once, as other savers do."""
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        super().__init__(database, fresh=False)
+        self._whole = database
+        self._tenant = tenant
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keep a checkpoint."""
+        put = await super().aput(config, checkpoint, metadata, new_versions)
+        await flush(self, self._whole, self._tenant)
+        return put
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Keep the writes of a task."""
+        await super().aput_writes(config, writes, task_id, task_path)
+        await flush(self, self._whole, self._tenant)
+
+
+async def test_langgraphs_own_conformance_suite_passes(database: Database, tenant: str) -> None:
+    """What is flushed is read, listed and deleted as its makers want it of every saver."""
+
+    @checkpointer_test(name="RunSaver")
+    async def saver() -> AsyncIterator[RunSaver]:
+        yield Flushing(database, tenant)
+
+    report = await validate(saver)
+    failures = [one for result in report.results.values() for one in result.failures]
+    assert failures == []
+    assert report.passed_all_base()
+    assert sum(result.tests_passed for result in report.results.values()) > 50
