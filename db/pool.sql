@@ -16,7 +16,7 @@ commit
 
 -- patience --
 -- A process that was stopped in the middle of a transaction loses what it holds there after a while.
-set idle_in_transaction_session_timeout = '5min'
+set idle_in_transaction_session_timeout = '1min'
 
 -- search_path --
 -- Looks into our schemas first.
