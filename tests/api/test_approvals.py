@@ -52,7 +52,7 @@ async def test_from_the_question_to_the_effect(desk: Desk, http: httpx.AsyncClie
     assert seen["voted"][0]["counts"] is True
 
 
-async def test_fault_row_6_after_expiry(desk: Desk, http: httpx.AsyncClient) -> None:
+async def test_row_6_after_expiry(desk: Desk, http: httpx.AsyncClient) -> None:
     """Fault row 6: 410, before and after somebody noticed; nothing is executed."""
     asked = await desk.ask()
     await desk.pass_by(asked, "expires_at")
@@ -66,7 +66,7 @@ async def test_fault_row_6_after_expiry(desk: Desk, http: httpx.AsyncClient) -> 
     assert desk.done == []
 
 
-async def test_fault_row_6_arguments_changed(desk: Desk, http: httpx.AsyncClient) -> None:
+async def test_row_6_arguments_changed(desk: Desk, http: httpx.AsyncClient) -> None:
     """Fault row 6: consent to what does not stand there any more is 409; nothing is executed."""
     asked = await desk.ask(quorum=2)
     edit = {"decision": "edit", "arguments": {**ARGUMENTS, "cents": 1}}
@@ -77,7 +77,7 @@ async def test_fault_row_6_arguments_changed(desk: Desk, http: httpx.AsyncClient
     assert desk.done == []
 
 
-async def test_fault_row_6_another_users_or_tenants(desk: Desk, http: httpx.AsyncClient) -> None:
+async def test_row_6_another_users_or_tenants(desk: Desk, http: httpx.AsyncClient) -> None:
     """Fault row 6: of what is another's there is nothing, 404; nothing is executed."""
     asked = await desk.ask()
     path = f"/v1/approvals/{asked.approval_id}"

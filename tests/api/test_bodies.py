@@ -86,7 +86,9 @@ async def test_another_media_type_is_a_415(client: httpx.AsyncClient, media_type
     ],
     ids=lambda content: repr(content[:32]),
 )
-async def test_what_cannot_be_stored_is_a_422(client: httpx.AsyncClient, content: bytes) -> None:
+async def test_row_23_what_cannot_be_stored_is_a_422(
+    client: httpx.AsyncClient, content: bytes
+) -> None:
     """Everything wrong with a body is told in our shape, and never a 500."""
     answer = await client.post("/notes", content=content, headers=JSON)
     assert answer.status_code == 422, answer.text
@@ -101,7 +103,7 @@ async def test_an_unknown_field_is_refused(client: httpx.AsyncClient) -> None:
     assert answer.json()["error"]["param"] == "titel"
 
 
-async def test_a_body_over_the_limit_is_a_413(client: httpx.AsyncClient) -> None:
+async def test_row_23_a_body_over_the_limit_is_a_413(client: httpx.AsyncClient) -> None:
     """Also when its length is not announced, the refusal reaches the caller in our shape."""
 
     async def chunks() -> AsyncIterator[bytes]:

@@ -121,7 +121,7 @@ def test_bytes(shared: tuple[httpx.Client, str], content: bytes) -> None:
         st.sampled_from(["limit", "after", "cursor", "wait"]), st.text(), max_size=3
     ),
 )
-def test_paths_and_queries(
+def test_row_23_paths_and_queries(
     shared: tuple[httpx.Client, str], path: str, query: dict[str, str]
 ) -> None:
     """Ids and queries of all kinds."""

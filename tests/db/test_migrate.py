@@ -58,7 +58,7 @@ async def test_each_once(empty: str) -> None:
     assert await migrate(empty) == []
 
 
-def test_six_processes(empty: str) -> None:
+def test_row_27_six_processes(empty: str) -> None:
     """Of six processes that race on an empty database all come up; each migration runs once."""
     program = (
         "import asyncio, sys; from db.migrate import migrate; print('ready', flush=True);"

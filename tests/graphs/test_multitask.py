@@ -122,6 +122,34 @@ async def test_messages_at_the_same_moment_are_all_answered(
 
 
 @anywhere
+@pytest.mark.parametrize("milliseconds", [0, 100, 250])
+@pytest.mark.parametrize("strategy", ["enqueue", "reject"])
+async def test_row_8_two_messages_shortly_after_each_other(
+    database: Database, processes: int, milliseconds: int, strategy: Multitask
+) -> None:
+    """Before, while and after the first is answered: each is answered, or is refused whole."""
+    model = GatedModel()
+    asyncio.get_running_loop().call_later(0.15, model.go.set)
+    async with running(database, model, processes) as (runner, other):
+        first = await begin(runner, "One?")
+        await asyncio.sleep(milliseconds / 1000)
+        try:
+            second = await begin(other, "Two?", first.thread_id, strategy)
+        except RunActive:
+            assert strategy == "reject"
+            second = None
+        for run in filter(None, (first, second)):
+            assert await end(other, run) == "run.finished"
+    asked = ["One?"] if second is None else ["One?", "Two?"]
+    talk = await said(database, first)
+    assert [text for role, text in talk if role == "user"] == asked
+    assert sum(role == "assistant" for role, _ in talk) == len(asked)
+    async with database.transaction(TENANT) as conn:
+        cursor = await conn.execute("select count(*) from tool_calls")
+        assert await cursor.fetchone() == (0,)
+
+
+@anywhere
 async def test_rejected_messages_leave_no_trace(database: Database, processes: int) -> None:
     """The first run is not disturbed, and afterwards a message is welcome."""
     model = GatedModel()

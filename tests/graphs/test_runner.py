@@ -128,7 +128,7 @@ async def test_earlier_messages_are_sent_but_logged_by_reference(database: Datab
     assert log.prompt[1]["content"] == "Who was she?"
 
 
-async def test_a_client_may_join_at_any_event(database: Database) -> None:
+async def test_row_11_a_client_may_join_at_any_event(database: Database) -> None:
     """From each event on, nothing is lost and nothing repeated: live, stored, elsewhere."""
     model = GatedModel()
     async with running(database, model) as runner, running(database) as elsewhere:
@@ -147,7 +147,7 @@ async def test_a_client_may_join_at_any_event(database: Database) -> None:
             assert await events(elsewhere, run, after) == whole[after:]
 
 
-async def test_a_cancelled_run_ends_and_leaves_the_thread_usable(database: Database) -> None:
+async def test_row_12_a_cancelled_run_ends_and_leaves_the_thread_usable(database: Database) -> None:
     """Cancelling tells the client, stores no answer, and the next turn works."""
     model = GatedModel()
     async with running(database, model) as runner:

@@ -105,7 +105,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("question", BOMBS.values(), ids=BOMBS)
-async def test_a_bomb_is_cancelled(reports: Reports, question: str) -> None:
+async def test_row_21_a_bomb_is_cancelled(reports: Reports, question: str) -> None:
     """Fault 21: it ends at the limit of time or room, and the next question is not affected."""
     with pytest.raises(TryDifferently, match=r"did not end|too much room"):
         await reports.ask(question, tenant_id="default")
@@ -139,7 +139,7 @@ async def test_the_client_ends_what_the_server_does_not(
         await until(lambda: idle(admin))
 
 
-async def test_a_question_leaves_nothing_behind(reader_url: str, reports: Reports) -> None:
+async def test_row_21_a_question_leaves_nothing_behind(reader_url: str, reports: Reports) -> None:
     """Whatever a session does is gone with it: each question has a connection of its own."""
     async with await AsyncConnection.connect(reader_url, autocommit=True) as conn:
         await conn.execute("set statement_timeout = 0")

@@ -53,7 +53,7 @@ async def test_what_is_approved_runs_once(desk: Desk) -> None:
     assert desk.done == [("A-1", 500)]
 
 
-async def test_fault_row_6_a_decision_after_expiry(desk: Desk) -> None:
+async def test_row_6_a_decision_after_expiry(desk: Desk) -> None:
     """Fault row 6: too late by the clock of the database is ApprovalExpired; nothing runs."""
     asked = await desk.ask()
     await desk.pass_by(asked, "expires_at")
@@ -69,7 +69,7 @@ async def test_fault_row_6_a_decision_after_expiry(desk: Desk) -> None:
     assert desk.done == []
 
 
-async def test_fault_row_6_arguments_changed(desk: Desk) -> None:
+async def test_row_6_arguments_changed(desk: Desk) -> None:
     """Fault row 6: a decision about other arguments than stand there is ApprovalChanged."""
     asked = await desk.ask(quorum=2)
     edit = Decision("edit", digest=asked.digest, arguments={**ARGUMENTS, "cents": 100})
@@ -80,7 +80,7 @@ async def test_fault_row_6_arguments_changed(desk: Desk) -> None:
     assert desk.done == []
 
 
-async def test_fault_row_6_another_tenant(desk: Desk) -> None:
+async def test_row_6_another_tenant(desk: Desk) -> None:
     """Fault row 6: of another tenant's approvals there are none; nothing runs."""
     asked = await desk.ask()
     stranger = Caller("other", "rita", roles=frozenset({"reviewer"}))

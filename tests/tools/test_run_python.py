@@ -83,7 +83,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize(("code", "told"), BOMBS.values(), ids=BOMBS)
-async def test_a_bomb_is_ended(sandbox: Sandbox, code: str, told: str) -> None:
+async def test_row_22_a_bomb_is_ended(sandbox: Sandbox, code: str, told: str) -> None:
     """Fault 22: each bomb ends with an error that the model can read, and the next program runs."""
     with pytest.raises(TryDifferently, match=told):
         await sandbox.run(code)
@@ -141,7 +141,7 @@ async def test_nothing_is_left_for_the_next_program(sandbox: Sandbox) -> None:
         await sandbox.run("secret")
 
 
-async def test_the_event_loop_goes_on_meanwhile(sandbox: Sandbox) -> None:
+async def test_row_22_the_event_loop_goes_on_meanwhile(sandbox: Sandbox) -> None:
     """While a program loops, others are served: a hundred turns of the loop come before its end."""
     order: list[str] = []
 

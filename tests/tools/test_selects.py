@@ -151,7 +151,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-def test_everything_else_is_refused(text: str) -> None:
+def test_row_21_everything_else_is_refused(text: str) -> None:
     """Fault 21: refused before the server sees it, with a sentence for the model."""
     with pytest.raises(TryDifferently) as caught:
         only_select(text, VIEWS)
