@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from core.cancel import beside
 from core.errors import ModelUnavailable
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -32,16 +33,12 @@ async def embedded_server(*, log: Path | None = None) -> AsyncIterator[str]:
     Raises ModelUnavailable, with the last line of the log, when it does not start.
     """
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    keeping = asyncio.create_task(_keep(ready, log))
-    try:
+    async with beside(_keep(ready, log)) as keeping:
         waiting: list[asyncio.Future[Any]] = [ready, keeping]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             keeping.result()  # raises what kept it from starting
         yield await ready
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
 
 
 async def _keep(ready: asyncio.Future[str], log: Path | None) -> None:
