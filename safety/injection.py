@@ -56,10 +56,9 @@ class Injection:
         block, warn = self.model.threshold(block_rate), self.model.threshold(warn_rate)
         seen = look(text)
         found = self.model.judge(seen, vector)
-        weight = sum(signal.weight for signal in seen.signals)
-        if weight >= BLOCK_AT or found.score >= block:
+        if seen.weight >= BLOCK_AT or found.score >= block:
             return [Hit(kind(seen, found), "high", score=max(found.score, block))]
-        if weight >= WARN_AT or found.score >= warn:
+        if seen.weight >= WARN_AT or found.score >= warn:
             return [Hit(kind(seen, found), "medium", score=found.score)]
         return []
 

@@ -92,7 +92,7 @@ class Untrusted:
             seen = placed(one, vector, whole, text, kind)
             scored = self.model.judge(seen, vector)
             score, kind_of = scored.score, scored.kind
-            if sum(signal.weight for signal in seen.signals) >= BLOCK_AT:
+            if seen.weight >= BLOCK_AT:
                 score = max(score, self.model.threshold(SURE_RATE))  # as in a user's own text
             judged.append((one.piece, score, kind_of))
         return tuple(judged)

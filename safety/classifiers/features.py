@@ -34,6 +34,11 @@ class Seen(NamedTuple):
     terms: frozenset[str]
     signals: tuple[Signal, ...] = ()  # that were found, over the whole of the text
 
+    @property
+    def weight(self) -> int:
+        """Return how strong the signals are together."""
+        return sum(signal.weight for signal in self.signals)
+
 
 MARK_NAMES: tuple[str, ...] = (*(signal.name for signal in SIGNALS), *cues.NAMES)
 
