@@ -77,8 +77,8 @@ class Asking:
             update["passages"] = fitted.passages
             told = [source(number, one) for number, one in enumerate(fitted.passages, 1)]
             self.context.emit("sources", {"passages": told})
-        if masks.known:
-            update["placeholders"] = masks.known
+        if placeholders := masks.known:
+            update["placeholders"] = placeholders
         return Question(
             messages=messages,
             parameters={**sampling, **calling.offer(tools)},
