@@ -43,7 +43,8 @@ select status from runs where run_id = (
 select from approvals where approval_id = %(approval_id)s for update
 
 -- page --
--- Approvals that fit, without what only their readers need, oldest first: what waits longest comes first.
+-- Approvals that fit, oldest first: what waits longest comes first. What was proposed and the
+-- evidence are left out: who reads one asks for it.
 select approval_id, call_id, run_id, thread_id, kind, tool, effect, arguments, '{}'::jsonb as proposed, digest,
        policy, rule, requested_by, quorum, status, taint, '{}'::jsonb as evidence, created_at, expires_at,
        escalates_at, escalated_at, claimed_by, claimed_until, decided_by, decided_at, reason, answer,
